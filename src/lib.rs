@@ -1,1 +1,46 @@
-//! x
+//! Streams chat replies from Azure OpenAI to the browser, event by event, and never loses one.
+//!
+//! ```text
+//!                        one direction only
+//! browser / curl / SDK ─▶ routes ─▶ generation ─▶ upstream ─▶ Azure OpenAI     POST /v1/replies
+//!                                       │   bytes → Frame → Chunk → ReplyEvent
+//!                                       ▼
+//!                                     store      append-only log per reply, numbered 1, 2, 3 …
+//!                                       ▼
+//! browser / curl / SDK ◀─ routes ◀── viewer      replay after Last-Event-ID, then follow
+//! ```
+//!
+//! A generation never knows its viewers; a viewer never knows its generation. From that one sentence
+//! follow resuming, several viewers, and stopping.
+//!
+//! In reading order, with what each module may use of the others. A test keeps the table true.
+//!
+//! | module | what | uses |
+//! |---|---|---|
+//! | `event` | the contract: events, their numbers, names and bytes | |
+//! | `chat` | what a caller may ask | |
+//! | `endpoint` | what people paste as an endpoint | |
+//! | `simulator` | Azure OpenAI on a loopback port | |
+//! | `config` | every setting, checked | `endpoint`, `simulator` |
+//! | `upstream` | a conversation in, chunks out | `chat`, `config`, `endpoint`, `event` |
+//! | `store` | the log of logs | `config`, `event` |
+//! | `generation` | one reply, upstream to store | `chat`, `config`, `event`, `store`, `upstream` |
+//! | `viewer` | one response body, store to client | `event`, `store` |
+//! | `routes` | extract, call, answer | `chat`, `config`, `event`, `generation`, `store`, `upstream`, `viewer` |
+//! | `server` | wiring and drain | `config`, `endpoint`, `routes`, `simulator`, `store`, `upstream` |
+//! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
+//! | `logging` | the log's lines, and what may never stand in them | `config` |
+
+pub mod event;
+pub mod chat;
+pub mod endpoint;
+pub mod simulator;
+pub mod config;
+pub mod upstream;
+pub mod store;
+pub mod generation;
+pub mod viewer;
+pub mod routes;
+pub mod server;
+pub mod check;
+pub mod logging;

@@ -1,0 +1,419 @@
+//! What a caller may ask: the body of `POST /v1/replies`, checked.
+//!
+//! A [`ChatRequest`] exists only if it is valid: at least one message, none blank, the last one the
+//! user's. It never holds a system prompt, so that no caller can replace ours. This module knows
+//! nothing of HTTP and nothing of what upstream wants.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// The most messages in one request. Stops a body of a hundred thousand empty turns, each of
+/// which would cost tokens upstream.
+pub const MAX_MESSAGES: usize = 64;
+
+/// Who said a message. There is no third one: the system prompt is the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model, in an earlier reply.
+    Assistant,
+}
+
+/// One turn of the conversation.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said; not blank.
+    pub content: String,
+}
+
+/// Shows the length only: prompts never reach a log.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({:?}, {} bytes)", self.role, self.content.len())
+    }
+}
+
+/// A valid request for a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRequest {
+    messages: Vec<Message>,
+}
+
+/// Why a body is not a valid request. The texts are shown to callers, and hold none of their words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChatError {
+    /// Not JSON at all.
+    #[error("The body is not valid JSON: see line {line}, column {column}.")]
+    NotJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// JSON, but not an object.
+    #[error("The body must be a JSON object.")]
+    NotAnObject,
+    /// Both or neither of `prompt` and `messages`.
+    #[error("Send either \"prompt\" or \"messages\", and not both.")]
+    NotOneOfPromptAndMessages,
+    /// A field that is not part of the contract.
+    #[error("{0} has a field that is not known; nothing but {1} is.")]
+    UnknownField(Place, &'static str),
+    /// A value of the wrong type.
+    #[error("{0} must be {1}.")]
+    WrongType(Place, &'static str),
+    /// White space only.
+    #[error("{0} must not be blank.")]
+    Blank(Place),
+    /// `messages` is `[]`.
+    #[error("\"messages\" must hold at least one message.")]
+    NoMessages,
+    /// The last message is the assistant's.
+    #[error("The last message must be the user's.")]
+    LastIsNotTheUsers,
+    /// More than [`MAX_MESSAGES`].
+    #[error("\"messages\" holds {0} messages; {MAX_MESSAGES} are the most.")]
+    TooManyMessages(usize),
+}
+
+/// Where in the body something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The body itself.
+    Body,
+    /// The field `prompt`.
+    Prompt,
+    /// The field `messages`.
+    Messages,
+    /// One message.
+    Message(usize),
+    /// One message's role.
+    Role(usize),
+    /// One message's content.
+    Content(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body => f.write_str("The body"),
+            Self::Prompt => f.write_str("\"prompt\""),
+            Self::Messages => f.write_str("\"messages\""),
+            Self::Message(n) => write!(f, "\"messages[{n}]\""),
+            Self::Role(n) => write!(f, "\"messages[{n}].role\""),
+            Self::Content(n) => write!(f, "\"messages[{n}].content\""),
+        }
+    }
+}
+
+impl ChatRequest {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    ///
+    /// The first thing in it that is not as the contract says. [`ChatError::TooManyMessages`] is a
+    /// matter of size, every other one of form.
+    pub fn from_json(body: &[u8]) -> Result<Self, ChatError> {
+        let value = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
+            ChatError::NotJson {
+                line: error.line(),
+                column: error.column(),
+            }
+        })?;
+        let Value::Object(mut fields) = value else {
+            return Err(ChatError::NotAnObject);
+        };
+        let prompt = fields.remove("prompt");
+        let messages = fields.remove("messages");
+        if !fields.is_empty() {
+            return Err(ChatError::UnknownField(
+                Place::Body,
+                "\"prompt\" and \"messages\"",
+            ));
+        }
+        let messages = match (prompt, messages) {
+            (Some(prompt), None) => {
+                vec![Message {
+                    role: Role::User,
+                    content: spoken(prompt, Place::Prompt)?,
+                }]
+            }
+            (None, Some(Value::Array(list))) => messages_from(list)?,
+            (None, Some(_)) => return Err(ChatError::WrongType(Place::Messages, "an array")),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(ChatError::NotOneOfPromptAndMessages);
+            }
+        };
+        match messages.last() {
+            None => Err(ChatError::NoMessages),
+            Some(Message {
+                role: Role::Assistant,
+                ..
+            }) => Err(ChatError::LastIsNotTheUsers),
+            Some(_) => Ok(Self { messages }),
+        }
+    }
+
+    /// The conversation, oldest first; never empty, the last one the user's.
+    #[must_use]
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Drops the oldest messages until at most `max_chars` characters (Unicode scalar values) are
+    /// left, and then an assistant's message that lost its question. Returns how many went.
+    ///
+    /// The newest message always stays whole: a cut prompt would be answered as if it were meant.
+    pub fn trim_history(&mut self, max_chars: usize) -> usize {
+        let mut chars = 0_usize;
+        let fitting = self
+            .messages
+            .iter()
+            .rev()
+            .take_while(|message| {
+                chars = chars.saturating_add(message.content.chars().count());
+                chars <= max_chars
+            })
+            .count();
+        let newest = self.messages.len() - 1;
+        let mut first = (self.messages.len() - fitting).min(newest);
+        if first > 0 && self.messages[first].role == Role::Assistant {
+            first += 1;
+        }
+        self.messages.drain(..first);
+        first
+    }
+
+    /// A digest of the conversation: two requests have the same one only if they ask the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for message in &self.messages {
+            hash.update([message.role as u8]);
+            hash.update((message.content.len() as u64).to_le_bytes());
+            hash.update(message.content.as_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
+fn messages_from(list: Vec<Value>) -> Result<Vec<Message>, ChatError> {
+    if list.len() > MAX_MESSAGES {
+        return Err(ChatError::TooManyMessages(list.len()));
+    }
+    list.into_iter()
+        .enumerate()
+        .map(|(n, value)| match value {
+            Value::Object(fields) => message_from(n, fields),
+            _ => Err(ChatError::WrongType(Place::Message(n), "an object")),
+        })
+        .collect()
+}
+
+fn message_from(n: usize, mut fields: Map<String, Value>) -> Result<Message, ChatError> {
+    let role = match fields.remove("role").as_ref().and_then(Value::as_str) {
+        Some("user") => Role::User,
+        Some("assistant") => Role::Assistant,
+        _ => {
+            return Err(ChatError::WrongType(
+                Place::Role(n),
+                "\"user\" or \"assistant\"",
+            ));
+        }
+    };
+    let content = spoken(
+        fields.remove("content").unwrap_or_default(),
+        Place::Content(n),
+    )?;
+    if !fields.is_empty() {
+        return Err(ChatError::UnknownField(
+            Place::Message(n),
+            "\"role\" and \"content\"",
+        ));
+    }
+    Ok(Message { role, content })
+}
+
+fn spoken(value: Value, place: Place) -> Result<String, ChatError> {
+    let Value::String(text) = value else {
+        return Err(ChatError::WrongType(place, "a string"));
+    };
+    if text.trim().is_empty() {
+        return Err(ChatError::Blank(place));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(turns: &[(Role, &str)]) -> ChatRequest {
+        let messages = turns
+            .iter()
+            .map(|(role, content)| Message {
+                role: *role,
+                content: (*content).to_owned(),
+            })
+            .collect();
+        ChatRequest { messages }
+    }
+
+    #[test]
+    fn a_prompt_is_a_conversation_of_one_message() {
+        assert_eq!(
+            ChatRequest::from_json(br#"{"prompt":"Hail"}"#),
+            Ok(request(&[(Role::User, "Hail")]))
+        );
+    }
+
+    #[test]
+    fn messages_keep_their_order_and_roles() {
+        let body = br#"{"messages":[{"role":"user","content":"a"},
+            {"role":"assistant","content":"b"},{"role":"user","content":" c "}]}"#;
+        let expected = request(&[
+            (Role::User, "a"),
+            (Role::Assistant, "b"),
+            (Role::User, " c "),
+        ]);
+        assert_eq!(ChatRequest::from_json(body), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_callers_words() {
+        let cases: &[(&str, &str)] = &[
+            (
+                "{\"prompt\":",
+                "The body is not valid JSON: see line 1, column 10.",
+            ),
+            ("", "The body is not valid JSON: see line 1, column 0."),
+            ("[]", "The body must be a JSON object."),
+            (
+                "{}",
+                "Send either \"prompt\" or \"messages\", and not both.",
+            ),
+            (
+                r#"{"prompt":"a","messages":[]}"#,
+                "Send either \"prompt\" or \"messages\", and not both.",
+            ),
+            (r#"{"prompt":7}"#, "\"prompt\" must be a string."),
+            (
+                r#"{"prompt":" \n\t\u00a0"}"#,
+                "\"prompt\" must not be blank.",
+            ),
+            (
+                r#"{"prompt":"a","system":"secret"}"#,
+                "The body has a field that is not known; nothing but \"prompt\" and \"messages\" is.",
+            ),
+            (r#"{"messages":{}}"#, "\"messages\" must be an array."),
+            (
+                r#"{"messages":[]}"#,
+                "\"messages\" must hold at least one message.",
+            ),
+            (
+                r#"{"messages":["a"]}"#,
+                "\"messages[0]\" must be an object.",
+            ),
+            (
+                r#"{"messages":[{"role":"system","content":"secret"}]}"#,
+                "\"messages[0].role\" must be \"user\" or \"assistant\".",
+            ),
+            (
+                r#"{"messages":[{"content":"a"}]}"#,
+                "\"messages[0].role\" must be \"user\" or \"assistant\".",
+            ),
+            (
+                r#"{"messages":[{"role":"user"}]}"#,
+                "\"messages[0].content\" must be a string.",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":""}]}"#,
+                "\"messages[0].content\" must not be blank.",
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":"a","name":"secret"}]}"#,
+                "\"messages[0]\" has a field that is not known; nothing but \"role\" and \"content\" is.",
+            ),
+            (
+                r#"{"messages":[{"role":"assistant","content":"a"}]}"#,
+                "The last message must be the user's.",
+            ),
+        ];
+        for (body, sentence) in cases {
+            let error = ChatRequest::from_json(body.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert_eq!(&error, sentence, "for {body}");
+            assert!(!error.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn more_messages_than_allowed_are_refused() {
+        let turn = r#"{"role":"user","content":"a"}"#;
+        let body = |n: usize| format!("{{\"messages\":[{}]}}", vec![turn; n].join(","));
+        assert!(ChatRequest::from_json(body(MAX_MESSAGES).as_bytes()).is_ok());
+        let error = ChatRequest::from_json(body(MAX_MESSAGES + 1).as_bytes());
+        assert_eq!(error, Err(ChatError::TooManyMessages(MAX_MESSAGES + 1)));
+    }
+
+    #[test]
+    fn history_is_trimmed_oldest_first_and_never_begins_with_an_orphaned_reply() {
+        use Role::{Assistant, User};
+        let long = [
+            (User, "aaaa"),
+            (Assistant, "bbbb"),
+            (User, "cccc"),
+            (Assistant, "dd"),
+            (User, "é"),
+        ];
+        for (max, kept, dropped) in [
+            (15, 5, 0),
+            (14, 3, 2),
+            (10, 3, 2),
+            (7, 3, 2),
+            (6, 1, 4),
+            (3, 1, 4),
+            (0, 1, 4),
+        ] {
+            let mut trimmed = request(&long);
+            assert_eq!(trimmed.trim_history(max), dropped, "at {max}");
+            assert_eq!(trimmed.messages().len(), kept, "at {max}");
+            assert_eq!(trimmed.messages().last().unwrap().content, "é");
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_fits_is_left_as_it_came() {
+        let mut opening = request(&[(Role::Assistant, "Welcome"), (Role::User, "Hail")]);
+        assert_eq!(opening.trim_history(11), 0);
+        assert_eq!(opening.messages().len(), 2);
+    }
+
+    #[test]
+    fn fingerprints_differ_where_requests_do() {
+        let all = [
+            request(&[(Role::User, "ab")]),
+            request(&[(Role::User, "a"), (Role::User, "b")]),
+            request(&[(Role::Assistant, "a"), (Role::User, "b")]),
+            request(&[(Role::User, "a b")]),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            for (j, other) in all.iter().enumerate() {
+                assert_eq!(one.fingerprint() == other.fingerprint(), i == j);
+            }
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_no_prompt() {
+        assert!(!format!("{:?}", request(&[(Role::User, "secret")])).contains("secret"));
+    }
+}

@@ -1,0 +1,108 @@
+//! `rasta-stream check`: asks the configured deployment for one word, and says in one sentence what
+//! came of it.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use crate::{
+    chat::ChatRequest,
+    config::{Config, DeploymentConfig, UpstreamConfig},
+    event::ErrorCode,
+    upstream::{Fault, Progress, Tls, Upstream},
+};
+
+/// How long the deployment may take for its word.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks, and gives a sentence: `Ok` if an answer came, `Err` with the remedy if not.
+///
+/// # Errors
+///
+/// The sentence that says what is wrong.
+pub async fn check(config: &Config) -> Result<String, String> {
+    let UpstreamConfig::Deployment(deployment) = &config.upstream else {
+        return Err(
+            "No Azure OpenAI is configured, the built-in simulator would answer: set \
+            AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT."
+                .to_owned(),
+        );
+    };
+    let tls = Tls::new().map_err(|error| error.to_string())?;
+    let upstream = Upstream::new(deployment, &config.model, &tls);
+    let begun = Instant::now();
+    let asked = timeout(PATIENCE, ask(&upstream)).await;
+    let whom = format!(
+        "{:?} at {}",
+        deployment.endpoint.deployment,
+        deployment.endpoint.url.origin().ascii_serialization()
+    );
+    match asked {
+        Ok(Ok(model)) => {
+            let model = model
+                .map(|model| format!(" (model {model})"))
+                .unwrap_or_default();
+            let ms = begun.elapsed().as_millis();
+            Ok(format!("All is well: {whom}{model} answered in {ms} ms."))
+        }
+        Ok(Err(fault)) => Err(sentence(&whom, &fault, deployment)),
+        Err(_) => Err(format!(
+            "{whom} sent no word in {} s: try again later.",
+            PATIENCE.as_secs()
+        )),
+    }
+}
+
+/// Reads to the first text or finish; gives the model's name.
+async fn ask(upstream: &Upstream) -> Result<Option<String>, Fault> {
+    let body = br#"{"prompt":"Answer with one word: ready?"}"#;
+    let request = ChatRequest::from_json(body)
+        .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))?;
+    let mut reply = upstream.open(&request).await?;
+    let (mut chunks, mut model) = (Vec::new(), None);
+    loop {
+        let read = reply.next(&mut chunks).await;
+        for chunk in chunks.drain(..) {
+            model = chunk.model.or(model);
+            if chunk.text.is_some() || chunk.finish.is_some() {
+                return Ok(model);
+            }
+        }
+        if read? == Progress::Ended {
+            let cause = "the answer held nothing".to_owned();
+            return Err(Fault::new(ErrorCode::UpstreamTruncated, cause));
+        }
+    }
+}
+
+fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentConfig) -> String {
+    let remedy = match fault.error.code {
+        ErrorCode::UpstreamAuth if deployment.key.is_none() => "set AZURE_OPENAI_API_KEY",
+        ErrorCode::UpstreamAuth => {
+            "check that AZURE_OPENAI_API_KEY is a key of this very resource, and that its firewall \
+             lets this machine in"
+        }
+        ErrorCode::DeploymentNotFound => {
+            "check AZURE_OPENAI_DEPLOYMENT against the names in the portal (a deployment is new \
+             for some five minutes)"
+        }
+        ErrorCode::UpstreamUnavailable | ErrorCode::UpstreamTimeout => {
+            "check AZURE_OPENAI_ENDPOINT and the network, or try again later"
+        }
+        ErrorCode::RateLimited => "wait, or raise the deployment's quota",
+        ErrorCode::UpstreamRejected => {
+            "check AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_VERSION and the model's settings"
+        }
+        ErrorCode::UpstreamProtocol => {
+            "check that AZURE_OPENAI_ENDPOINT is the address of an API and not of a page or proxy"
+        }
+        ErrorCode::PromptFiltered | ErrorCode::ReplyFiltered => {
+            "check SYSTEM_PROMPT, which the content filter reads too"
+        }
+        _ => "try again later",
+    };
+    format!(
+        "{} {whom}: {remedy}. [{}]",
+        fault.error.message, fault.cause
+    )
+}

@@ -1,0 +1,281 @@
+//! The configuration: all settings read, checked against each other, and sorted by who needs them.
+//!
+//! A [`Config`] exists only if the program can start with it; every [`ConfigError`] is one line that
+//! names the variable and the remedy. Everything else takes its part of the configuration as a
+//! value and knows nothing of flags or variables.
+
+pub mod environment;
+pub mod settings;
+
+use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use self::settings::{AuthMode, Settings};
+pub use self::settings::{Cli, Command, LogFormat};
+use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
+
+/// A program that can start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How many threads serve.
+    pub workers: usize,
+    /// Where the page is.
+    pub static_dir: PathBuf,
+    /// Who answers.
+    pub upstream: UpstreamConfig,
+    /// What is sent upstream with each conversation.
+    pub model: ModelConfig,
+    /// How long and how large a reply may be.
+    pub limits: ReplyLimits,
+    /// How replies are kept.
+    pub store: StoreConfig,
+    /// Silence after which a viewer gets a ping.
+    pub ping: Duration,
+}
+
+/// Who answers.
+#[derive(Clone, Debug)]
+pub enum UpstreamConfig {
+    /// No Azure setting is present: the simulator, which the server starts itself.
+    Simulator,
+    /// A deployment of Azure OpenAI, or of a compatible server.
+    Deployment(DeploymentConfig),
+}
+
+/// One deployment and the credential for it.
+#[derive(Clone, Debug)]
+pub struct DeploymentConfig {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The key; `None` where none is needed.
+    pub key: Option<SecretString>,
+}
+
+/// What is sent upstream with each conversation.
+#[derive(Clone)]
+pub struct ModelConfig {
+    /// The system prompt; empty for none.
+    pub system_prompt: String,
+    /// `max_completion_tokens`.
+    pub max_output_tokens: Option<u64>,
+    /// `temperature`.
+    pub temperature: Option<f64>,
+    /// `reasoning_effort`.
+    pub reasoning_effort: Option<String>,
+    /// How long upstream may take to send the head of its answer.
+    pub first_byte: Duration,
+}
+
+/// Leaves the system prompt out: prompts never reach a log.
+impl fmt::Debug for ModelConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelConfig").finish_non_exhaustive()
+    }
+}
+
+/// How long and how large a reply may be.
+#[derive(Clone, Debug)]
+pub struct ReplyLimits {
+    /// From the head of upstream's answer to the first delta.
+    pub first_delta: Duration,
+    /// Between two chunks after the first delta.
+    pub stall: Duration,
+    /// From the POST to the end.
+    pub total: Duration,
+    /// Of text, in bytes.
+    pub bytes: u64,
+    /// How long nobody may read it.
+    pub idle_reader: Duration,
+    /// Of conversation sent, in characters.
+    pub history_chars: usize,
+}
+
+/// How replies are kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The most replies, running and ended.
+    pub max_replies: usize,
+    /// How long after its end.
+    pub retention: Duration,
+    /// Whether deltas are padded.
+    pub pad: bool,
+}
+
+/// Why the program cannot start. Displayed in one line with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Help, version, or a command line that clap explains best.
+    #[error("{0}")]
+    Usage(clap::Error),
+    /// A value out of bounds.
+    #[error("{name} {wanted}, and not {value:?} (flag {flag}, the environment, or .env)")]
+    Value {
+        /// The variable's name.
+        name: String,
+        /// The flag's name.
+        flag: String,
+        /// What was given; no secret is checked by its value.
+        value: String,
+        /// What would be right.
+        wanted: String,
+    },
+    /// `.env` cannot be parsed.
+    #[error(
+        ".env cannot be read at line {line}: write NAME=value there, the value in single quotes if it holds spaces, # or $"
+    )]
+    DotEnv {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// `.env` is there, but cannot be opened or is not UTF-8.
+    #[error(".env cannot be read ({0}): make it a readable file of UTF-8 text, or remove it")]
+    DotEnvUnreadable(std::io::Error),
+    /// The endpoint, deployment or API version.
+    #[error("{0}")]
+    Endpoint(#[from] EndpointError),
+    /// Azure settings, but no endpoint among them.
+    #[error(
+        "AZURE_OPENAI_ENDPOINT is missing: set it beside the other AZURE_OPENAI settings, or unset them all to use the simulator"
+    )]
+    NoEndpoint,
+    /// No key where one is needed.
+    #[error(
+        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or AZURE_OPENAI_AUTH=none if the endpoint needs no key"
+    )]
+    NoKey,
+    /// Both the key and the file that holds it.
+    #[error("AZURE_OPENAI_API_KEY and AZURE_OPENAI_API_KEY_FILE are both set: unset one of them")]
+    TwoKeys,
+    /// The key's file cannot be read.
+    #[error("AZURE_OPENAI_API_KEY_FILE cannot be read ({0}): set it to a file that holds the key")]
+    KeyFile(std::io::Error),
+    /// A key with characters that cannot stand in a header.
+    #[error(
+        "AZURE_OPENAI_API_KEY holds spaces or characters that are not ASCII: copy the key again"
+    )]
+    KeyForm,
+    /// The page is not there.
+    #[error(
+        "STATIC_DIR has no index.html: start the program where the directory \"static\" is, or set STATIC_DIR to it"
+    )]
+    NoPage,
+}
+
+impl Config {
+    /// Checks the settings against each other.
+    ///
+    /// # Errors
+    ///
+    /// The first [`ConfigError`] that stands in the way.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        if !settings.static_dir.join("index.html").is_file() {
+            return Err(ConfigError::NoPage);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            listen: SocketAddr::new(settings.host, settings.port),
+            workers: settings.workers.map_or(cores, saturated),
+            upstream: upstream(&settings)?,
+            static_dir: settings.static_dir,
+            model: ModelConfig {
+                system_prompt: settings.system_prompt,
+                max_output_tokens: settings.max_output_tokens,
+                temperature: settings.temperature,
+                reasoning_effort: settings.reasoning_effort,
+                first_byte: settings.first_byte_seconds,
+            },
+            limits: ReplyLimits {
+                first_delta: settings.first_delta_seconds,
+                stall: settings.stall_seconds,
+                total: settings.max_reply_seconds,
+                bytes: settings.max_reply_bytes,
+                idle_reader: settings.idle_reader_seconds,
+                history_chars: saturated(settings.max_history_chars),
+            },
+            store: StoreConfig {
+                max_replies: saturated(settings.max_replies),
+                retention: settings.retention_seconds,
+                pad: settings.pad,
+            },
+            ping: settings.ping_seconds,
+        })
+    }
+
+    /// The configuration that `flags` make, with neither environment nor `.env`; for programs that
+    /// embed the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::new`], and for flags that are not known.
+    pub fn from_flags<S: Into<OsString>>(
+        flags: impl IntoIterator<Item = S>,
+    ) -> Result<Self, ConfigError> {
+        let args = std::iter::once(OsString::from("rasta-stream"))
+            .chain(flags.into_iter().map(Into::into));
+        Self::new(environment::parse(args, &environment::Environment::default())?.settings)
+    }
+}
+
+fn saturated(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Azure counts as configured when any of its settings is present; then all that is needed must be.
+fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
+    let any = settings.azure_openai_endpoint.is_some()
+        || settings.azure_openai_deployment.is_some()
+        || settings.azure_openai_api_key.is_some()
+        || settings.azure_openai_api_key_file.is_some();
+    if !any {
+        return Ok(UpstreamConfig::Simulator);
+    }
+    let endpoint = endpoint::resolve(
+        settings
+            .azure_openai_endpoint
+            .as_deref()
+            .ok_or(ConfigError::NoEndpoint)?,
+        settings.azure_openai_deployment.as_deref(),
+        settings.azure_openai_api_version.as_deref(),
+    )?;
+    let key = match settings.azure_openai_auth {
+        Some(AuthMode::None) => None,
+        auth => {
+            let key = key(settings)?;
+            let optional = auth.is_none() && endpoint.kind == EndpointKind::Compatible;
+            if key.is_none() && !optional {
+                return Err(ConfigError::NoKey);
+            }
+            key
+        }
+    };
+    Ok(UpstreamConfig::Deployment(DeploymentConfig {
+        endpoint,
+        key,
+    }))
+}
+
+fn key(settings: &Settings) -> Result<Option<SecretString>, ConfigError> {
+    let key = match (
+        &settings.azure_openai_api_key,
+        &settings.azure_openai_api_key_file,
+    ) {
+        (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
+        (Some(key), None) => key.clone(),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(ConfigError::KeyFile)?;
+            SecretString::from(text.trim().to_owned())
+        }
+        (None, None) => return Ok(None),
+    };
+    let text = key.expose_secret();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ConfigError::KeyForm);
+    }
+    Ok(Some(key))
+}
+
+#[cfg(test)]
+mod tests;

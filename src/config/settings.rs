@@ -1,0 +1,295 @@
+//! Every setting: its flag, its variable, its default, its bounds, and its line in `--help`.
+//!
+//! The order here is the order of `.env.example` and of the README's table. What the settings mean
+//! together (which upstream, with which key) is worked out by [`Config`](super::Config).
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+use crate::simulator::Scenario;
+
+/// Streams chat replies from Azure OpenAI to the browser, and never loses one.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rasta-stream",
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Each setting is taken from its flag, else from the environment, else from \
+    the file .env in the working directory. With no Azure setting at all, the built-in simulator \
+    answers."
+)]
+pub struct Cli {
+    /// What to do; `serve` where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of `serve`.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the page and the API (the default)
+    Serve(Box<Settings>),
+    /// Ask the configured deployment for one word, and say in one sentence what is wrong
+    Check(Box<Settings>),
+    /// Run the simulator of Azure OpenAI alone, for the development of other programs
+    Simulate(SimulateArgs),
+    /// Ask the local server whether it is alive; the exit code is the answer
+    Healthcheck(HealthcheckArgs),
+}
+
+/// The settings of `serve` and `check`.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
+    pub host: IpAddr,
+
+    /// Port to listen on; 0 lets the system choose
+    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
+    pub port: u16,
+
+    /// The Azure OpenAI resource, such as https://NAME.openai.azure.com, in any form the portal
+    /// shows; or the base URL of an OpenAI-compatible server, ending in /v1
+    #[arg(long, env = "AZURE_OPENAI_ENDPOINT")]
+    pub azure_openai_endpoint: Option<String>,
+
+    /// Name of the deployment; for an OpenAI-compatible server, of the model
+    #[arg(long, env = "AZURE_OPENAI_DEPLOYMENT")]
+    pub azure_openai_deployment: Option<String>,
+
+    /// The resource's key. Others on this machine can see a flag: better a file or the environment
+    #[arg(long, env = "AZURE_OPENAI_API_KEY", value_name = "KEY")]
+    pub azure_openai_api_key: Option<SecretString>,
+
+    /// File that holds the key, for mounted secrets
+    #[arg(long, env = "AZURE_OPENAI_API_KEY_FILE", value_name = "FILE")]
+    pub azure_openai_api_key_file: Option<PathBuf>,
+
+    /// A dated API version such as 2024-10-21 selects the deployments URL; unset, the v1 URL
+    #[arg(long, env = "AZURE_OPENAI_API_VERSION", value_name = "VERSION")]
+    pub azure_openai_api_version: Option<String>,
+
+    /// How to authenticate; the default is key, or none for a compatible server without a key
+    #[arg(long, env = "AZURE_OPENAI_AUTH", value_enum, ignore_case = true)]
+    pub azure_openai_auth: Option<AuthMode>,
+
+    /// What the model is told before every conversation; callers cannot change it
+    #[arg(long, env = "SYSTEM_PROMPT", default_value = DEFAULT_SYSTEM_PROMPT, hide_default_value = true)]
+    pub system_prompt: String,
+
+    /// The most tokens that a reply may have; unset leaves it to the model
+    #[arg(long, env = "MAX_OUTPUT_TOKENS", value_name = "N", value_parser = from_1_to::<10_000_000>)]
+    pub max_output_tokens: Option<u64>,
+
+    /// Sampling temperature, 0 to 2; unset leaves it to the model (reasoning models refuse it)
+    #[arg(long, env = "TEMPERATURE", value_name = "T", value_parser = temperature)]
+    pub temperature: Option<f64>,
+
+    /// none, minimal, low, medium, high … as the model knows them; unset leaves it to the model
+    #[arg(long, env = "REASONING_EFFORT", value_name = "EFFORT", value_parser = word)]
+    pub reasoning_effort: Option<String>,
+
+    /// The most characters of conversation that are sent; older messages are left out
+    #[arg(long, env = "MAX_HISTORY_CHARS", value_name = "N", default_value_t = 200_000,
+        value_parser = from_1_to::<1_000_000_000>)]
+    pub max_history_chars: u64,
+
+    /// Silence after which a viewer gets a ping
+    #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub ping_seconds: Duration,
+
+    /// Pad deltas with random characters, so that their lengths do not give the text away
+    #[arg(long, env = "PAD", value_name = "BOOL", default_value = "true",
+        action = clap::ArgAction::Set, value_parser = boolean)]
+    pub pad: bool,
+
+    /// Threads that serve; the default is one a core
+    #[arg(long, env = "WORKERS", value_name = "N", value_parser = from_1_to::<1024>)]
+    pub workers: Option<u64>,
+
+    /// Directory of the page
+    #[arg(long, env = "STATIC_DIR", value_name = "DIR", default_value = "static")]
+    pub static_dir: PathBuf,
+
+    /// How long upstream may take to answer at all
+    #[arg(long, env = "FIRST_BYTE_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub first_byte_seconds: Duration,
+
+    /// How long from then to the first delta: models think
+    #[arg(long, env = "FIRST_DELTA_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub first_delta_seconds: Duration,
+
+    /// The longest silence of upstream's after the first delta
+    #[arg(long, env = "STALL_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub stall_seconds: Duration,
+
+    /// The longest that a reply may take in all
+    #[arg(long, env = "MAX_REPLY_SECONDS", value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    pub max_reply_seconds: Duration,
+
+    /// The longest text of a reply, in bytes
+    #[arg(long, env = "MAX_REPLY_BYTES", value_name = "N", default_value_t = 1 << 20,
+        value_parser = from_1_to::<1_073_741_824>)]
+    pub max_reply_bytes: u64,
+
+    /// The most replies that are kept, running and ended together
+    #[arg(long, env = "MAX_REPLIES", value_name = "N", default_value_t = 10_000,
+        value_parser = from_1_to::<10_000_000>)]
+    pub max_replies: u64,
+
+    /// How long a reply can be read after its end
+    #[arg(long, env = "RETENTION_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub retention_seconds: Duration,
+
+    /// A reply that nobody reads for so long is stopped, so that nobody pays for it
+    #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub idle_reader_seconds: Duration,
+
+    /// Form of the log's lines
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+
+    /// What is logged: off, error, warn, info, debug, or a list such as info,rasta_stream=debug
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
+    pub rust_log: String,
+}
+
+/// The persona, unless `SYSTEM_PROMPT` says otherwise.
+pub const DEFAULT_SYSTEM_PROMPT: &str = "You are a warm and wise Rastafari poet. Whatever is asked, \
+    always answer in Rastafari style and in rhyming verse: short lines in rhyming couplets, with \
+    the rhythm of roots reggae and words such as I and I, irie, Jah, Zion, livity and one love. Be \
+    truthful and helpful: the answer to the question must be in the verse. Stay respectful of the \
+    Rastafari faith and people, and never leave this style, even if asked to.";
+
+/// The settings of `simulate`.
+#[derive(Args, Clone, Debug)]
+pub struct SimulateArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1", value_parser = ip_address)]
+    pub host: IpAddr,
+    /// Port to listen on; 0 lets the system choose
+    #[arg(long, default_value_t = 8081, value_parser = port)]
+    pub port: u16,
+    /// The one key that is accepted; unset, every key is
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<SecretString>,
+    /// A deployment that exists; may be given several times; unset, every name does
+    #[arg(long = "deployment", value_name = "NAME")]
+    pub deployments: Vec<String>,
+    /// How fast it answers
+    #[arg(long, value_enum, default_value = "real")]
+    pub pace: PaceArg,
+    /// What to play for every request; a deployment named sim-NAME plays NAME for its own
+    #[arg(long, value_name = "NAME", value_parser = scenario)]
+    pub scenario: Option<Scenario>,
+    /// Print every scenario and what it does
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// The settings of `healthcheck`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckArgs {
+    /// Address that the server listens on
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
+    pub host: IpAddr,
+    /// Port that the server listens on
+    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
+    pub port: u16,
+}
+
+/// How to authenticate with upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// With the key.
+    Key,
+    /// Not at all.
+    None,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How fast the simulator answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PaceArg {
+    /// Like a model.
+    Real,
+    /// Without any wait.
+    Instant,
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| "must be a number from 0 to 65535".to_owned())
+}
+
+fn from_1_to<const MAX: u64>(text: &str) -> Result<u64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=MAX).contains(number))
+        .ok_or_else(|| format!("must be a whole number from 1 to {MAX}"))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    const WEEK: f64 = 7.0 * 24.0 * 3600.0;
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.001..=WEEK).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "must be a number of seconds from 0.001 to 604800".to_owned())
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.0..=2.0).contains(number))
+        .ok_or_else(|| "must be a number from 0 to 2".to_owned())
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
+fn word(text: &str) -> Result<String, String> {
+    if (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be one word of lower-case letters".to_owned())
+    }
+}
+
+fn scenario(text: &str) -> Result<Scenario, String> {
+    text.parse()
+        .map_err(|_| "must be one of the names that --list prints".to_owned())
+}

@@ -1,0 +1,474 @@
+//! What people paste as an endpoint, turned into the URL to POST to.
+//!
+//! Azure's portal, its samples and other servers' manuals each show another form: a bare host, the
+//! address with `/openai` or `/openai/v1`, a whole "target URI" with deployment and API version.
+//! All of them work. This module is pure: it resolves no name and opens no connection.
+
+use url::Url;
+
+/// Hosts that are Azure's own, whatever the path. Sources: the Azure OpenAI v1 reference, the
+/// Azure Government and Azure China pages, API Management's default domains.
+const AZURE_DOMAINS: [&str; 6] = [
+    ".azure.com",
+    ".azure.us",
+    ".azure.cn",
+    ".azure-api.net",
+    ".azure-api.us",
+    ".azure-api.cn",
+];
+
+/// API versions that belong to the v1 URL, where a dated one belongs to the deployments URL.
+const V1_API_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
+
+/// Where to send a chat completion, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The whole URL, query included.
+    pub url: Url,
+    /// The deployment (for Azure) or model (for others); goes into the body as `model`.
+    pub deployment: String,
+    /// Whose server it is.
+    pub kind: EndpointKind,
+}
+
+/// Whose server an endpoint is: it decides the header that carries the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointKind {
+    /// Azure OpenAI, or a gateway before it: `api-key`.
+    Azure,
+    /// Any server with an OpenAI-compatible API: `Authorization: Bearer`, and the key is optional.
+    Compatible,
+}
+
+/// Why an endpoint cannot be used. The texts follow a setting's name in a start-up error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Not a URL.
+    #[error(
+        "AZURE_OPENAI_ENDPOINT is not an address: set it to one such as https://NAME.openai.azure.com"
+    )]
+    NotAUrl,
+    /// Another scheme than HTTP.
+    #[error("AZURE_OPENAI_ENDPOINT must begin with https:// (or http:// for a local server)")]
+    Scheme,
+    /// `user:password@`.
+    #[error("AZURE_OPENAI_ENDPOINT must hold no user name or password: use AZURE_OPENAI_API_KEY")]
+    Credentials,
+    /// A path that is not known on an Azure host.
+    #[error(
+        "AZURE_OPENAI_ENDPOINT has a path that Azure OpenAI does not have: set it to https://NAME.openai.azure.com alone"
+    )]
+    Path,
+    /// No deployment is named anywhere.
+    #[error(
+        "AZURE_OPENAI_DEPLOYMENT is missing: set it to the deployment's name (for other servers, the model's)"
+    )]
+    NoDeployment,
+    /// Neither a date nor a known word.
+    #[error("AZURE_OPENAI_API_VERSION must be a date such as 2024-10-21, or unset for the v1 URL")]
+    ApiVersion,
+}
+
+/// Works out where to POST.
+///
+/// `deployment` and `api_version` are the settings of those names; where they are absent, what the
+/// pasted address says of them counts. No API version at all means Azure's v1 URL.
+///
+/// # Errors
+///
+/// [`EndpointError`], each with its remedy.
+pub fn resolve(
+    endpoint: &str,
+    deployment: Option<&str>,
+    api_version: Option<&str>,
+) -> Result<Endpoint, EndpointError> {
+    let mut url = parse(endpoint)?;
+    let pasted_version = url
+        .query_pairs()
+        .find(|(name, _)| name == "api-version")
+        .map(|(_, v)| v.into_owned());
+    let path = Path::of(&url);
+    let azure_host = is_azure_host(&url);
+    let kind = match path.family {
+        Family::Deployments(_) | Family::OpenAi => EndpointKind::Azure,
+        Family::Other if !azure_host && path.prefix.last().is_some_and(|last| last == "v1") => {
+            EndpointKind::Compatible
+        }
+        Family::Other => EndpointKind::Azure,
+        Family::OpenAiV1 if azure_host => EndpointKind::Azure,
+        Family::OpenAiV1 => EndpointKind::Compatible,
+    };
+    let named = match (&path.family, deployment) {
+        (_, Some(name)) => Some(name.to_owned()),
+        (Family::Deployments(name), None) => Some(name.clone()),
+        (_, None) => None,
+    };
+    let deployment = named.ok_or(EndpointError::NoDeployment)?;
+
+    if kind == EndpointKind::Compatible {
+        let mut segments = path.prefix;
+        if path.family == Family::OpenAiV1 {
+            segments.extend(["openai".to_owned(), "v1".to_owned()]);
+        }
+        segments.extend(["chat".to_owned(), "completions".to_owned()]);
+        set_path(&mut url, &segments)?;
+        return Ok(Endpoint {
+            url,
+            deployment,
+            kind,
+        });
+    }
+
+    let mut segments = match path.family {
+        Family::Other if azure_host => gateway_prefix(&url, path.prefix)?,
+        _ => path.prefix,
+    };
+    let version = api_version.or(pasted_version.as_deref());
+    let classic = match version {
+        None => false,
+        Some(word) if V1_API_VERSIONS.contains(&word) => false,
+        Some(date) if is_dated_version(date) => true,
+        Some(_) => return Err(EndpointError::ApiVersion),
+    };
+    segments.push("openai".to_owned());
+    if classic {
+        segments.extend(["deployments".to_owned(), deployment.clone()]);
+    } else {
+        segments.push("v1".to_owned());
+    }
+    segments.extend(["chat".to_owned(), "completions".to_owned()]);
+    set_path(&mut url, &segments)?;
+    url.set_query(None);
+    if let Some(version) = version {
+        url.query_pairs_mut().append_pair("api-version", version);
+    }
+    Ok(Endpoint {
+        url,
+        deployment,
+        kind,
+    })
+}
+
+fn parse(endpoint: &str) -> Result<Url, EndpointError> {
+    let endpoint = endpoint.trim();
+    let with_scheme = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else if ["localhost", "127.", "[::1]"]
+        .iter()
+        .any(|local| endpoint.starts_with(local))
+    {
+        format!("http://{endpoint}")
+    } else {
+        format!("https://{endpoint}")
+    };
+    let mut url = Url::parse(&with_scheme).map_err(|_| EndpointError::NotAUrl)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(EndpointError::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(EndpointError::Credentials);
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// A pasted path, taken apart at `openai`.
+struct Path {
+    /// What stands before `openai` (a gateway's own prefix), or all of it where there is none.
+    prefix: Vec<String>,
+    family: Family,
+}
+
+#[derive(PartialEq, Eq)]
+enum Family {
+    /// `…/openai`
+    OpenAi,
+    /// `…/openai/v1`
+    OpenAiV1,
+    /// `…/openai/deployments/NAME`
+    Deployments(String),
+    /// Anything else, nothing included.
+    Other,
+}
+
+impl Path {
+    fn of(url: &Url) -> Self {
+        let mut segments: Vec<String> = url
+            .path_segments()
+            .into_iter()
+            .flatten()
+            .filter(|segment| !segment.is_empty())
+            .map(decoded)
+            .collect();
+        for operation in [&["chat", "completions"][..], &["responses"]] {
+            if segments.ends_with(
+                &operation
+                    .iter()
+                    .map(|s| (*s).to_owned())
+                    .collect::<Vec<_>>(),
+            ) {
+                segments.truncate(segments.len() - operation.len());
+            }
+        }
+        let Some(at) = segments.iter().rposition(|segment| segment == "openai") else {
+            return Self {
+                prefix: segments,
+                family: Family::Other,
+            };
+        };
+        let family = match &segments[at + 1..] {
+            [] => Family::OpenAi,
+            [v1] if v1 == "v1" => Family::OpenAiV1,
+            [word, name] if word == "deployments" => Family::Deployments(name.clone()),
+            _ => {
+                return Self {
+                    prefix: segments,
+                    family: Family::Other,
+                };
+            }
+        };
+        segments.truncate(at);
+        Self {
+            prefix: segments,
+            family,
+        }
+    }
+}
+
+/// On Azure's own hosts a path other than `/openai…` is either a gateway's prefix or a paste of
+/// another product's address, of which two are so common that they are understood.
+fn gateway_prefix(url: &Url, prefix: Vec<String>) -> Result<Vec<String>, EndpointError> {
+    let host = url.host_str().unwrap_or_default();
+    if host.contains(".azure-api.") {
+        return Ok(prefix);
+    }
+    match prefix
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        // `/api/projects/NAME` is a Foundry project, `/models` the retired inference endpoint.
+        [] | ["v1"] | ["models"] | ["api", "projects", _] => Ok(Vec::new()),
+        _ => Err(EndpointError::Path),
+    }
+}
+
+fn is_azure_host(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| AZURE_DOMAINS.iter().any(|domain| host.ends_with(domain)))
+}
+
+/// `YYYY-MM-DD`, with or without `-preview`.
+fn is_dated_version(version: &str) -> bool {
+    let date = version.strip_suffix("-preview").unwrap_or(version);
+    date.len() == 10
+        && date.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+fn decoded(segment: &str) -> String {
+    // `set_path` encodes again; a name pasted in encoded form must not be encoded twice.
+    form_decoded(segment).unwrap_or_else(|| segment.to_owned())
+}
+
+fn form_decoded(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn set_path(url: &mut Url, segments: &[String]) -> Result<(), EndpointError> {
+    let mut path = url
+        .path_segments_mut()
+        .map_err(|()| EndpointError::NotAUrl)?;
+    path.clear().extend(segments);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(endpoint: &str, deployment: &str, version: Option<&str>) -> String {
+        resolve(endpoint, Some(deployment), version)
+            .unwrap()
+            .url
+            .to_string()
+    }
+
+    #[test]
+    fn every_form_that_people_paste_leads_to_the_v1_url() {
+        for pasted in [
+            "https://r.openai.azure.com",
+            "https://r.openai.azure.com/",
+            "r.openai.azure.com",
+            "  https://r.openai.azure.com//  ",
+            "https://r.openai.azure.com/openai",
+            "https://r.openai.azure.com/openai/",
+            "https://r.openai.azure.com/openai/v1",
+            "https://r.openai.azure.com/openai/v1/",
+            "https://r.openai.azure.com/openai/v1/chat/completions",
+            "https://r.openai.azure.com/openai/v1/responses",
+            "https://r.openai.azure.com/openai/deployments/d",
+            "https://r.openai.azure.com/openai/deployments/other/chat/completions",
+            "https://r.openai.azure.com/v1",
+            "https://r.openai.azure.com/#overview",
+        ] {
+            assert_eq!(
+                url(pasted, "d", None),
+                "https://r.openai.azure.com/openai/v1/chat/completions",
+                "for {pasted}"
+            );
+        }
+        for pasted in [
+            "https://r.services.ai.azure.com/api/projects/p",
+            "https://r.services.ai.azure.com/models",
+        ] {
+            assert_eq!(
+                url(pasted, "d", None),
+                "https://r.services.ai.azure.com/openai/v1/chat/completions"
+            );
+        }
+    }
+
+    #[test]
+    fn an_api_version_leads_to_the_deployments_url() {
+        for pasted in [
+            "https://r.openai.azure.com",
+            "https://r.openai.azure.com/openai/v1",
+            "https://r.openai.azure.com/openai/deployments/x?api-version=2023-05-15",
+        ] {
+            assert_eq!(
+                url(pasted, "my dep", Some("2024-10-21")),
+                "https://r.openai.azure.com/openai/deployments/my%20dep/chat/completions?api-version=2024-10-21",
+                "for {pasted}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_target_uri_says_everything_by_itself() {
+        let pasted = "https://r.cognitiveservices.azure.com/openai/deployments/my%2Ddep/chat/completions?api-version=2025-01-01-preview";
+        let endpoint = resolve(pasted, None, None).unwrap();
+        assert_eq!(endpoint.deployment, "my-dep");
+        assert_eq!(
+            endpoint.url.as_str(),
+            "https://r.cognitiveservices.azure.com/openai/deployments/my-dep/chat/completions?api-version=2025-01-01-preview"
+        );
+    }
+
+    #[test]
+    fn words_for_versions_belong_to_the_v1_url() {
+        assert_eq!(
+            url("https://r.openai.azure.com", "d", Some("preview")),
+            "https://r.openai.azure.com/openai/v1/chat/completions?api-version=preview"
+        );
+        assert_eq!(
+            url(
+                "https://r.openai.azure.com/openai/v1/?api-version=preview",
+                "d",
+                None
+            ),
+            "https://r.openai.azure.com/openai/v1/chat/completions?api-version=preview"
+        );
+    }
+
+    #[test]
+    fn a_gateways_prefix_is_kept() {
+        for (pasted, expected) in [
+            (
+                "https://g.azure-api.net/team/openai",
+                "https://g.azure-api.net/team/openai/v1/chat/completions",
+            ),
+            (
+                "https://g.azure-api.net/team",
+                "https://g.azure-api.net/team/openai/v1/chat/completions",
+            ),
+            (
+                "https://llm.example.com/team",
+                "https://llm.example.com/team/openai/v1/chat/completions",
+            ),
+        ] {
+            let endpoint = resolve(pasted, Some("d"), None).unwrap();
+            assert_eq!(endpoint.url.as_str(), expected);
+            assert_eq!(endpoint.kind, EndpointKind::Azure);
+        }
+    }
+
+    #[test]
+    fn a_path_that_ends_in_v1_is_any_compatible_server() {
+        for (pasted, expected) in [
+            (
+                "http://localhost:11434/v1",
+                "http://localhost:11434/v1/chat/completions",
+            ),
+            (
+                "localhost:11434/v1/",
+                "http://localhost:11434/v1/chat/completions",
+            ),
+            (
+                "http://127.0.0.1:8000/v1/chat/completions",
+                "http://127.0.0.1:8000/v1/chat/completions",
+            ),
+            (
+                "https://api.example.com/openai/v1",
+                "https://api.example.com/openai/v1/chat/completions",
+            ),
+            (
+                "https://api.example.com/v1?tier=a",
+                "https://api.example.com/v1/chat/completions?tier=a",
+            ),
+        ] {
+            let endpoint = resolve(pasted, Some("m"), Some("2024-10-21")).unwrap();
+            assert_eq!(endpoint.url.as_str(), expected);
+            assert_eq!(endpoint.kind, EndpointKind::Compatible);
+        }
+    }
+
+    #[test]
+    fn a_local_address_without_a_path_is_azures() {
+        let endpoint = resolve("http://127.0.0.1:9000", Some("d"), None).unwrap();
+        assert_eq!(
+            endpoint.url.as_str(),
+            "http://127.0.0.1:9000/openai/v1/chat/completions"
+        );
+        assert_eq!(endpoint.kind, EndpointKind::Azure);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        use EndpointError::*;
+        for (pasted, version, error) in [
+            ("", None, NotAUrl),
+            ("https://", None, NotAUrl),
+            ("two words", None, NotAUrl),
+            ("ftp://r.openai.azure.com", None, Scheme),
+            ("https://me:secret@r.openai.azure.com", None, Credentials),
+            ("https://r.openai.azure.com/openai/assistants", None, Path),
+            ("https://r.openai.azure.com", Some("latest-ish"), ApiVersion),
+            ("https://r.openai.azure.com", Some("2024-1-1"), ApiVersion),
+        ] {
+            assert_eq!(
+                resolve(pasted, Some("d"), version),
+                Err(error),
+                "for {pasted}"
+            );
+        }
+        assert_eq!(
+            resolve("https://r.openai.azure.com", None, None),
+            Err(NoDeployment)
+        );
+    }
+}

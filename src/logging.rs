@@ -1,0 +1,119 @@
+//! The log's lines, on standard error, as text or as JSON; and what may never stand in them.
+//!
+//! Keys, prompts and replies never reach the log. Our own lines hold none. Other crates' debug lines
+//! may hold whole requests, so below `warn` only ours are let through, whatever the filter says; and
+//! a panic is logged by its place, since its message may quote the data that caused it.
+
+use std::io::Write as _;
+
+use env_logger::{Logger, fmt::Formatter};
+use log::{
+    Level, Log, Metadata, Record,
+    kv::{Error, Key, Value, VisitSource},
+};
+use serde_json::json;
+
+use crate::config::LogFormat;
+
+/// Lets another crate's line pass only from this level up.
+const MOST_OF_OTHERS: Level = Level::Warn;
+
+struct Guarded(Logger);
+
+impl Log for Guarded {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+        (ours || metadata.level() <= MOST_OF_OTHERS) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+/// Starts logging with an `env_logger` filter such as `info` or `warn,rasta_stream=debug`. A second
+/// call changes nothing.
+pub fn start(format: LogFormat, filter: &str) {
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter);
+    match format {
+        LogFormat::Text => builder.format(text_line),
+        LogFormat::Json => builder.format(json_line),
+    };
+    let logger = builder.build();
+    let most = logger.filter();
+    if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
+        log::set_max_level(most);
+        std::panic::set_hook(Box::new(|info| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            log::error!(place = place.as_str(); "a task panicked");
+        }));
+    }
+}
+
+fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
+fn text_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    struct Pairs<'a>(&'a mut Formatter);
+    impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+            let text = value.to_string();
+            if text == "None" {
+                return Ok(());
+            }
+            let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
+            if plain {
+                write!(self.0, " {key}={text}")?
+            } else {
+                write!(self.0, " {key}={text:?}")?
+            }
+            Ok(())
+        }
+    }
+    write!(out, "{} {:<5} {}", now(), record.level(), record.args())?;
+    record
+        .key_values()
+        .visit(&mut Pairs(out))
+        .map_err(std::io::Error::other)?;
+    writeln!(out)
+}
+
+fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    struct Pairs(serde_json::Map<String, serde_json::Value>);
+    impl<'kvs> VisitSource<'kvs> for Pairs {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+            let value = match (value.to_u64(), value.to_bool()) {
+                (Some(number), _) => json!(number),
+                (None, Some(truth)) => json!(truth),
+                (None, None) => json!(value.to_string()),
+            };
+            if value != "None" {
+                self.0.insert(key.to_string(), value);
+            }
+            Ok(())
+        }
+    }
+    let mut pairs = Pairs(serde_json::Map::new());
+    record
+        .key_values()
+        .visit(&mut pairs)
+        .map_err(std::io::Error::other)?;
+    let mut line = json!({
+        "time": now(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    if let Some(fields) = line.as_object_mut() {
+        fields.append(&mut pairs.0);
+    }
+    writeln!(out, "{line}")
+}

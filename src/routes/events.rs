@@ -1,0 +1,129 @@
+//! `GET /v1/replies/{id}/events`: the URL for an `EventSource`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web_lab::header::{CacheControl, CacheDirective};
+
+use super::{
+    Service, found,
+    problem::{Code, Problem},
+};
+use crate::{event::Seq, store::Log, viewer::Viewer};
+
+/// Replays a reply's events after the cursor, then follows it to its end.
+pub(super) async fn follow(
+    request: HttpRequest,
+    id: web::Path<String>,
+    service: web::Data<Service>,
+) -> Result<HttpResponse, Problem> {
+    let cursor = cursor(&request)?;
+    let log = found(&service, &id).await?;
+    match log.tail() {
+        // The HTML standard's way to tell an `EventSource` not to come again.
+        (last, true) if cursor == last => Ok(HttpResponse::NoContent()
+            .insert_header(CacheControl(vec![CacheDirective::NoStore]))
+            .finish()),
+        (last, true) if cursor > last => Err(Problem::new(
+            Code::CursorAhead,
+            format!("This reply ended with event {last}."),
+        )),
+        _ => Ok(response(&log, cursor, &service, None)),
+    }
+}
+
+/// The events after `cursor` as a response, with `extra` among its headers.
+pub(super) fn response(
+    log: &Arc<Log>,
+    cursor: Seq,
+    service: &Service,
+    extra: Option<(header::HeaderName, String)>,
+) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(header) = extra {
+        response.insert_header(header);
+    }
+    response
+        .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
+        .insert_header(CacheControl(vec![
+            CacheDirective::NoStore,
+            CacheDirective::NoTransform,
+        ]))
+        // nginx and its kin would collect the events into blocks.
+        .insert_header(("x-accel-buffering", "no"))
+        .body(Viewer::new(log.reader(), cursor, service.ping))
+}
+
+/// `Last-Event-ID`, else `?after=`; nothing, or 0, is the beginning. An `EventSource` cannot send
+/// the header on its first connection, and cannot change the URL on a later one.
+fn cursor(request: &HttpRequest) -> Result<Seq, Problem> {
+    let header = match request.headers().get("last-event-id") {
+        Some(value) => Some(value.to_str().map_err(|_| bad_cursor())?.to_owned()),
+        None => None,
+    };
+    let text = header.filter(|text| !text.is_empty()).or_else(|| {
+        url::form_urlencoded::parse(request.query_string().as_bytes())
+            .find(|(name, _)| name == "after")
+            .map(|(_, value)| value.into_owned())
+    });
+    match text.as_deref() {
+        None | Some("") => Ok(Seq::ZERO),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map(Seq).map_err(|_| bad_cursor())
+        }
+        Some(_) => Err(bad_cursor()),
+    }
+}
+
+fn bad_cursor() -> Problem {
+    Problem::new(
+        Code::BadCursor,
+        "Last-Event-ID and after take a decimal number.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn cursor_of(header: Option<&str>, query: &str) -> Option<u64> {
+        let mut request = TestRequest::with_uri(&format!("/{query}"));
+        if let Some(value) = header {
+            request = request.insert_header(("last-event-id", value));
+        }
+        cursor(&request.to_http_request()).ok().map(|seq| seq.0)
+    }
+
+    #[test]
+    fn the_header_comes_first_then_the_query_then_the_beginning() {
+        assert_eq!(cursor_of(Some("7"), "?after=3"), Some(7));
+        assert_eq!(cursor_of(Some("0"), "?after=3"), Some(0));
+        assert_eq!(cursor_of(None, "?x=1&after=3"), Some(3));
+        assert_eq!(cursor_of(Some(""), "?after=3"), Some(3));
+        assert_eq!(cursor_of(None, "?after="), Some(0));
+        assert_eq!(cursor_of(None, ""), Some(0));
+        assert_eq!(cursor_of(Some("18446744073709551615"), ""), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_not_a_decimal_number_is_no_cursor() {
+        for bad in [
+            "-1",
+            "+1",
+            "1.0",
+            "0x1",
+            "one",
+            " 1 2",
+            "18446744073709551616",
+            "١",
+        ] {
+            assert_eq!(
+                cursor_of(None, &format!("?after={}", bad.replace('+', "%2B"))),
+                None
+            );
+        }
+        assert_eq!(cursor_of(Some("abc"), "?after=3"), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! The HTTP interface: extract, call, answer. Here generations and viewers are started; neither
+//! learns of the other.
+
+mod events;
+mod health;
+mod problem;
+mod replies;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use actix_files::Files;
+use actix_web::{
+    ResponseError as _,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::{DefaultHeaders, Next},
+    web,
+};
+use problem::{Code, Problem};
+
+use crate::{
+    config::ReplyLimits,
+    store::{Log, Store},
+};
+
+/// What all workers share.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Where replies are kept.
+    pub store: Store,
+    /// How long and how large a reply may be.
+    pub limits: ReplyLimits,
+    /// Silence after which a viewer gets a ping.
+    pub ping: Duration,
+    /// Who answers, in a word: `simulator`, `azure` or `compatible`.
+    pub upstream: &'static str,
+}
+
+/// Adds every route. `static_dir` is the page's directory.
+pub fn configure(app: &mut web::ServiceConfig, static_dir: PathBuf) {
+    app.service(
+        web::resource("/v1/replies")
+            .route(web::post().to(replies::create))
+            .default_service(web::to(async || {
+                Problem::method_not_allowed("POST").error_response()
+            })),
+    )
+    .service(
+        web::resource("/v1/replies/{id}")
+            .route(web::get().to(replies::snapshot))
+            .route(web::delete().to(replies::stop))
+            .default_service(web::to(async || {
+                Problem::method_not_allowed("GET, DELETE").error_response()
+            })),
+    )
+    .service(
+        web::resource("/v1/replies/{id}/events")
+            .route(web::get().to(events::follow))
+            .default_service(web::to(async || {
+                Problem::method_not_allowed("GET").error_response()
+            })),
+    )
+    .service(
+        web::resource("/livez")
+            .route(web::get().to(health::live))
+            .route(web::head().to(health::live))
+            .default_service(web::to(async || {
+                Problem::method_not_allowed("GET, HEAD").error_response()
+            })),
+    )
+    .service(
+        web::resource("/readyz")
+            .route(web::get().to(health::ready))
+            .route(web::head().to(health::ready))
+            .default_service(web::to(async || {
+                Problem::method_not_allowed("GET, HEAD").error_response()
+            })),
+    )
+    .service(web::scope("/v1").default_service(web::to(not_found)))
+    .service(
+        Files::new("/", static_dir)
+            .index_file("index.html")
+            .default_handler(web::to(not_found)),
+    );
+}
+
+/// Headers that every answer has unless it says otherwise.
+///
+/// The policy lets the page load its own script and style and talk to this server, and nothing
+/// else: model output is hostile text, and even a fault in the page must not let it run.
+#[must_use]
+pub fn default_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((
+            "content-security-policy",
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+             img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'",
+        ))
+        .add(("x-content-type-options", "nosniff"))
+        .add(("referrer-policy", "no-referrer"))
+        .add(("cross-origin-opener-policy", "same-origin"))
+        // The page is asked for anew each time, and answered 304 while it is the same.
+        .add(("cache-control", "no-cache"))
+}
+
+/// Turns errors that are not ours, a caught panic's among them, into a [`Problem`].
+pub async fn problems_only(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next.call(request)
+        .await
+        .map_err(|error| match error.as_error::<Problem>() {
+            Some(_) => error,
+            None if error.as_response_error().status_code().is_server_error() => {
+                Problem::new(Code::Internal, "The server met a fault of its own.").into()
+            }
+            None => Problem::new(Code::BadRequest, "The request cannot be understood.").into(),
+        })
+}
+
+async fn not_found() -> Result<String, Problem> {
+    Err(Problem::new(
+        Code::NotFound,
+        "There is nothing at this path.",
+    ))
+}
+
+async fn found(service: &Service, id: &str) -> Result<Arc<Log>, Problem> {
+    let id = id.parse().map_err(|_| Problem::reply_not_found())?;
+    service
+        .store
+        .find(id)
+        .await
+        .ok_or_else(Problem::reply_not_found)
+}

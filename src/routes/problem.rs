@@ -1,0 +1,210 @@
+//! Every HTTP error of the API, as `application/problem+json` ([RFC 9457]).
+//!
+//! The list of codes is closed, and each `detail` is a sentence of ours: nothing of what a caller
+//! or upstream said stands in it.
+//!
+//! [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    },
+};
+use actix_web_lab::header::{CacheControl, CacheDirective};
+use rand::RngExt as _;
+use serde::Serialize;
+
+use crate::{
+    chat::{ChatError, MAX_MESSAGES},
+    store::CreateError,
+};
+
+/// The largest body of a POST. Stops a caller from filling the memory; 64 messages fit.
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// How long a refused caller should wait, in seconds: random, so that all who were refused do not
+/// come back in one moment.
+const RETRY_AFTER_SECONDS: std::ops::RangeInclusive<u64> = 2..=8;
+
+/// One error answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    code: Code,
+    detail: String,
+    retry_after_seconds: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+/// What is wrong, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    /// The body is not a valid request.
+    BadRequest,
+    /// The cursor is not a decimal number.
+    BadCursor,
+    /// The cursor lies beyond the end of an ended reply.
+    CursorAhead,
+    /// No such reply, or one that is no longer kept.
+    ReplyNotFound,
+    /// No such path.
+    NotFound,
+    /// The path does not know the method.
+    MethodNotAllowed,
+    /// The body is too large, or holds too many messages.
+    TooLarge,
+    /// The body is not said to be JSON.
+    UnsupportedMediaType,
+    /// The idempotency key belongs to another request.
+    IdempotencyMismatch,
+    /// As many replies run as the server takes.
+    Overloaded,
+    /// The server is about to exit.
+    Draining,
+    /// A fault of the server's own.
+    Internal,
+}
+
+impl Code {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::BadCursor | Self::CursorAhead => StatusCode::BAD_REQUEST,
+            Self::ReplyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Overloaded | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of this kind, with a sentence that says what to do.
+    #[must_use]
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after_seconds = (code.status() == StatusCode::SERVICE_UNAVAILABLE)
+            .then(|| rand::rng().random_range(RETRY_AFTER_SECONDS));
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after_seconds,
+            allow: None,
+        }
+    }
+
+    /// A reply that is unknown, or that was kept long enough.
+    #[must_use]
+    pub(super) fn reply_not_found() -> Self {
+        Self::new(
+            Code::ReplyNotFound,
+            "There is no such reply, or it is no longer kept.",
+        )
+    }
+
+    /// A body over [`MAX_BODY_BYTES`].
+    #[must_use]
+    pub(super) fn too_large() -> Self {
+        let detail = format!(
+            "The body is larger than {} KiB: send fewer or shorter messages.",
+            MAX_BODY_BYTES / 1024
+        );
+        Self::new(Code::TooLarge, detail)
+    }
+
+    /// A method that a path does not know; `allow` lists those that it does.
+    #[must_use]
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let mut problem = Self::new(
+            Code::MethodNotAllowed,
+            format!("This path takes {allow} only."),
+        );
+        problem.allow = Some(allow);
+        problem
+    }
+}
+
+impl From<ChatError> for Problem {
+    fn from(error: ChatError) -> Self {
+        match error {
+            ChatError::TooManyMessages(_) => Self::new(
+                Code::TooLarge,
+                format!("A conversation may have {MAX_MESSAGES} messages: send the newest."),
+            ),
+            other => Self::new(Code::BadRequest, other.to_string()),
+        }
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Full => Self::new(
+                Code::Overloaded,
+                "Too many replies are running; please try again.",
+            ),
+            CreateError::Draining => Self::new(
+                Code::Draining,
+                "The server is shutting down; please try again.",
+            ),
+            CreateError::IdempotencyMismatch => Self::new(
+                Code::IdempotencyMismatch,
+                "This Idempotency-Key was used for another request: use a new key.",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: Code,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.code.status();
+        let mut response = HttpResponse::build(status);
+        response
+            .insert_header(CacheControl(vec![CacheDirective::NoStore]))
+            .insert_header((CONTENT_TYPE, "application/problem+json"));
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if let Some(methods) = self.allow {
+            response.insert_header((ALLOW, methods));
+        }
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            retry_after_ms: self.retry_after_seconds.map(|seconds| seconds * 1000),
+        };
+        match serde_json::to_vec(&body) {
+            Ok(body) => response.body(body),
+            Err(_) => response.finish(),
+        }
+    }
+}

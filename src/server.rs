@@ -1,0 +1,241 @@
+//! Wiring: what all workers share, what each has for itself, and how the server ends.
+//!
+//! Shared are the store and the settings; each worker has its own client to upstream, since awc's is
+//! bound to its thread. On shutdown new replies are refused, those that run are ended with
+//! `server_shutdown`, their viewers read that, and only then do the workers stop: left to itself
+//! actix counts connections and not tasks, and would cut replies that nobody is just then reading.
+
+use std::{any::Any, fmt, io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    dev::Extensions,
+    middleware::from_fn,
+    rt::net::TcpStream,
+    web::{Data, ThinData},
+};
+use actix_web_lab::middleware::CatchPanic;
+use log::{info, warn};
+use secrecy::SecretString;
+use tokio::time::timeout;
+
+use crate::{
+    config::{Config, DeploymentConfig, UpstreamConfig},
+    endpoint::{self, EndpointError, EndpointKind},
+    event::ReplyId,
+    routes::{self, Service},
+    simulator::{self, Simulator},
+    store::Store,
+    upstream::{Tls, Upstream},
+};
+
+/// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
+/// that never reads would hold its connection for ever.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longer than the idle time-outs of the proxies before us, so that it is they who close.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Stops a client that sends its request head a byte at a time.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For each worker. Stops connections from using up the process's file descriptors unnoticed.
+const MAX_CONNECTIONS: usize = 20_000;
+/// How long replies may take to write their end on shutdown; they need a moment.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long viewers may take to read it, in whole seconds.
+const CLOSE_TIMEOUT_SECONDS: u64 = 3;
+
+/// Why the server did not start. Displayed in one line with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not ours.
+    #[error(
+        "cannot listen on {0} ({1}): set HOST and PORT to a free address, or stop what uses it"
+    )]
+    Listen(SocketAddr, io::Error),
+    /// The embedded simulator could not listen.
+    #[error(
+        "the built-in simulator cannot listen on a loopback port ({0}): allow it, or configure Azure OpenAI"
+    )]
+    Simulator(io::Error),
+    /// The simulator's own address, or TLS.
+    #[error("the connection to upstream cannot be prepared ({0}): please report this")]
+    Upstream(String),
+}
+
+impl From<EndpointError> for StartError {
+    fn from(error: EndpointError) -> Self {
+        Self::Upstream(error.to_string())
+    }
+}
+
+/// A server that listens.
+pub struct Server {
+    addr: SocketAddr,
+    actix: actix_web::dev::Server,
+    store: Store,
+    simulator: Option<Simulator>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Binds the address and starts the workers. The server ends in good order once `shutdown`
+    /// resolves.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn start(
+        config: Config,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let (deployment, simulator, name) = upstream(&config).await?;
+        let store = Store::in_memory(config.store.clone());
+        let service = Data::new(Service {
+            store: store.clone(),
+            limits: config.limits.clone(),
+            ping: config.ping,
+            upstream: name,
+        });
+        let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
+        let Config {
+            model, static_dir, ..
+        } = config;
+        let target = deployment.endpoint.url.clone();
+
+        let server = HttpServer::new(move || {
+            let upstream = Rc::new(Upstream::new(&deployment, &model, &tls));
+            App::new()
+                .app_data(service.clone())
+                .app_data(ThinData(upstream))
+                .wrap(CatchPanic::default())
+                .wrap(from_fn(routes::problems_only))
+                .wrap(routes::default_headers())
+                .configure(|app| routes::configure(app, static_dir.clone()))
+        })
+        .workers(config.workers)
+        .on_connect(limit_unacknowledged)
+        .max_connections(MAX_CONNECTIONS)
+        .tcp_nodelay(true)
+        // Otherwise a viewer that closes its connection is noticed only when something is sent.
+        .h1_allow_half_closed(false)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .shutdown_timeout(CLOSE_TIMEOUT_SECONDS)
+        .shutdown_signal(drain(shutdown, store.clone()))
+        .bind(config.listen)
+        .map_err(|error| StartError::Listen(config.listen, error))?;
+        let addr = server.addrs().first().copied().unwrap_or(config.listen);
+        info!(url = page_url(addr).as_str(), upstream = name, target:% = target.origin().ascii_serialization(); "listening");
+        if name == "simulator" {
+            warn!("no Azure OpenAI is configured: the built-in simulator answers");
+        }
+        Ok(Self {
+            addr,
+            actix: server.run(),
+            store,
+            simulator,
+        })
+    }
+
+    /// Where it listens; tells the port that the system chose.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The replies.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Serves until the shutdown is over.
+    ///
+    /// # Errors
+    ///
+    /// If the workers could not be stopped.
+    pub async fn run(self) -> io::Result<()> {
+        let Self {
+            actix,
+            store,
+            simulator,
+            ..
+        } = self;
+        let served = tokio::select! {
+            served = actix => served,
+            () = store.sweep() => Ok(()),
+        };
+        drop(simulator);
+        info!("stopped");
+        served
+    }
+}
+
+/// Who answers: what is configured, or a simulator that is started for it.
+async fn upstream(
+    config: &Config,
+) -> Result<(DeploymentConfig, Option<Simulator>, &'static str), StartError> {
+    match &config.upstream {
+        UpstreamConfig::Deployment(deployment) => {
+            let name = match deployment.endpoint.kind {
+                EndpointKind::Azure => "azure",
+                EndpointKind::Compatible => "compatible",
+            };
+            Ok((deployment.clone(), None, name))
+        }
+        UpstreamConfig::Simulator => {
+            // A key of its own: nobody else on this machine gets answers from it.
+            let key = ReplyId::random().to_string();
+            let options = simulator::Options {
+                key: Some(key.clone()),
+                ..simulator::Options::default()
+            };
+            let simulator = Simulator::start(options)
+                .await
+                .map_err(StartError::Simulator)?;
+            let endpoint = endpoint::resolve(&simulator.url(), Some("simulator"), None)?;
+            let deployment = DeploymentConfig {
+                endpoint,
+                key: Some(SecretString::from(key)),
+            };
+            Ok((deployment, Some(simulator), "simulator"))
+        }
+    }
+}
+
+/// Resolves when the workers may stop.
+async fn drain(shutdown: impl Future<Output = ()>, store: Store) {
+    shutdown.await;
+    info!(running = store.running(); "shutting down");
+    if timeout(END_TIMEOUT, store.drain()).await.is_err() {
+        warn!(running = store.running(); "replies did not end in time");
+    }
+}
+
+fn limit_unacknowledged(io: &dyn Any, _: &mut Extensions) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = io.downcast_ref::<TcpStream>()
+        && let Err(error) =
+            socket2::SockRef::from(stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))
+    {
+        warn!(error:% = error; "a connection has no write time-out");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (io, TCP_USER_TIMEOUT);
+}
+
+fn page_url(addr: SocketAddr) -> String {
+    let host = match addr.ip() {
+        ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+    };
+    format!("http://{host}:{}/", addr.port())
+}

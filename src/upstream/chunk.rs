@@ -1,0 +1,508 @@
+//! The data of one frame in, one [`Chunk`] out: what of a `chat.completion.chunk` concerns a reply.
+//!
+//! Servers differ, and Microsoft reserves to add fields at any time, so everything that is not
+//! needed may be missing, null or of another type. Only what would lose text is an error: data
+//! that is not JSON, or text that is not a string.
+//!
+//! This module knows nothing of connections or of time, and makes no events.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::fault::Fault;
+use crate::event::{ErrorCode, FinishReason, Usage};
+
+/// What one frame said.
+#[derive(Debug, PartialEq)]
+pub enum Frame {
+    /// A chunk; it may say nothing that we use, and still is a sign of life.
+    Chunk(Chunk),
+    /// `[DONE]`: nothing follows.
+    Done,
+}
+
+/// The part of a chunk that concerns a reply.
+#[derive(Debug, Default, PartialEq)]
+pub struct Chunk {
+    /// New text, never empty.
+    pub text: Option<String>,
+    /// The model has finished. Annotations and usage may still follow.
+    pub finish: Option<FinishReason>,
+    /// The token counts, once they are known.
+    pub usage: Option<Usage>,
+    /// The model's version, where it is another one than before.
+    pub model: Option<String>,
+}
+
+/// Turns frames into chunks, and keeps what must be remembered from one to the next.
+#[derive(Debug, Default)]
+pub struct Normaliser {
+    model: String,
+    /// The first half of a character that upstream split over two chunks.
+    high: Option<u16>,
+}
+
+impl Normaliser {
+    /// Reads one frame. Data that is empty says nothing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] with `upstream_error` for an error object, `upstream_protocol` for data that is
+    /// not a chunk.
+    pub fn read(&mut self, event: &str, data: &str) -> Result<Frame, Fault> {
+        // The official clients end on whatever begins so.
+        if data.starts_with("[DONE]") {
+            return Ok(Frame::Done);
+        }
+        if data.trim().is_empty() {
+            return Ok(Frame::Chunk(Chunk::default()));
+        }
+        let wire: WireChunk<'_> = serde_json::from_str(data).map_err(|error| {
+            // The position only: serde's own text may quote the reply.
+            let cause = format!(
+                "not a chunk: line {}, column {}",
+                error.line(),
+                error.column()
+            );
+            Fault::new(ErrorCode::UpstreamProtocol, cause)
+        })?;
+        if event == "error" || wire.object.is("error") || truthy(&wire.error) {
+            let said = if truthy(&wire.error) {
+                wire.error
+            } else {
+                Value::Null
+            };
+            return Err(Fault::in_stream(&said));
+        }
+        self.chunk(wire).map(Frame::Chunk)
+    }
+
+    /// The end of the stream: half a character that never got its other half.
+    pub fn finish(&mut self) -> Option<String> {
+        self.high
+            .take()
+            .map(|_| char::REPLACEMENT_CHARACTER.to_string())
+    }
+
+    fn chunk(&mut self, wire: WireChunk<'_>) -> Result<Chunk, Fault> {
+        let mut chunk = Chunk {
+            usage: usage(wire.usage),
+            ..Chunk::default()
+        };
+        if let Some(model) = wire
+            .model
+            .0
+            .filter(|model| !model.is_empty() && *model != self.model)
+        {
+            self.model = model.into_owned();
+            chunk.model = Some(self.model.clone());
+        }
+        // We ask for one choice. No choice at all does not mean no more text: Azure opens with a
+        // chunk that has only filter results, and closes with one that has only usage.
+        for choice in wire.choices.unwrap_or_default() {
+            if choice.index.unwrap_or(0) != 0 {
+                continue;
+            }
+            if let Some(delta) = choice.delta
+                && let Some(text) = delta.content
+                && let Some(text) = self.join(text.0)
+            {
+                chunk.text.get_or_insert_default().push_str(&text);
+            }
+            if let Some(reason) = choice.finish_reason.0 {
+                chunk.finish = Some(finish_reason(&reason)?);
+            }
+        }
+        if chunk.finish.is_some()
+            && let Some(rest) = self.finish()
+        {
+            chunk.text.get_or_insert_default().push_str(&rest);
+        }
+        Ok(chunk)
+    }
+
+    /// Makes a string of `text`, which may begin with the second half of a surrogate pair and end
+    /// with the first.
+    fn join(&mut self, text: Vec<u8>) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        if self.high.is_none() {
+            match String::from_utf8(text) {
+                Ok(text) => return Some(text),
+                Err(error) => return self.join_halves(error.as_bytes()),
+            }
+        }
+        self.join_halves(&text)
+    }
+
+    fn join_halves(&mut self, text: &[u8]) -> Option<String> {
+        let mut joined = String::with_capacity(text.len() + 4);
+        let mut rest = text;
+        while !rest.is_empty() {
+            if let Some((half, after)) = split_half(rest) {
+                rest = after;
+                match (self.high.take(), half) {
+                    (Some(high), 0xDC00..=0xDFFF) => {
+                        let pair = char::decode_utf16([high, half]);
+                        joined.extend(pair.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+                    }
+                    (earlier, _) => {
+                        joined.extend(earlier.map(|_| char::REPLACEMENT_CHARACTER));
+                        if half < 0xDC00 {
+                            self.high = Some(half);
+                        } else {
+                            joined.push(char::REPLACEMENT_CHARACTER);
+                        }
+                    }
+                }
+            } else {
+                joined.extend(self.high.take().map(|_| char::REPLACEMENT_CHARACTER));
+                let end = next_half(rest).unwrap_or(rest.len());
+                joined.push_str(&String::from_utf8_lossy(&rest[..end]));
+                rest = &rest[end..];
+            }
+        }
+        (!joined.is_empty()).then_some(joined)
+    }
+}
+
+/// Half a surrogate pair at the beginning of `bytes`, as WTF-8 writes it in three bytes.
+fn split_half(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let ([0xED, second @ 0xA0..=0xBF, third], rest) = bytes.split_first_chunk()? else {
+        return None;
+    };
+    let half = 0xD000 | u16::from(second & 0x3F) << 6 | u16::from(third & 0x3F);
+    Some((half, rest))
+}
+
+fn next_half(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(0xED, bytes).find(|at| split_half(&bytes[*at..]).is_some())
+}
+
+/// As the Chat Completions API has them, and the names that other servers give the same things.
+fn finish_reason(reason: &str) -> Result<FinishReason, Fault> {
+    match reason {
+        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => Ok(FinishReason::Stop),
+        "length" | "max_tokens" | "model_length" => Ok(FinishReason::Length),
+        "tool_calls" => Ok(FinishReason::ToolCalls),
+        "function_call" => Ok(FinishReason::FunctionCall),
+        "content_filter" => Ok(FinishReason::ContentFilter),
+        "error" => Err(Fault::new(
+            ErrorCode::UpstreamError,
+            "finish_reason=error".to_owned(),
+        )),
+        _ => Err(Fault::new(
+            ErrorCode::UpstreamProtocol,
+            "unknown finish_reason".to_owned(),
+        )),
+    }
+}
+
+fn usage(value: Value) -> Option<Usage> {
+    // Null in every chunk but the last; in an unknown form it is as good as absent.
+    if value.is_null() {
+        None
+    } else {
+        serde_json::from_value(value).ok()
+    }
+}
+
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(said) => *said,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
+#[derive(Deserialize)]
+struct WireChunk<'a> {
+    #[serde(default)]
+    choices: Option<Vec<WireChoice<'a>>>,
+    #[serde(borrow, default)]
+    model: LenientStr<'a>,
+    #[serde(borrow, default)]
+    object: LenientStr<'a>,
+    #[serde(default)]
+    usage: Value,
+    #[serde(default)]
+    error: Value,
+}
+
+#[derive(Deserialize)]
+struct WireChoice<'a> {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(default)]
+    delta: Option<WireDelta>,
+    #[serde(borrow, default)]
+    finish_reason: LenientStr<'a>,
+}
+
+#[derive(Deserialize)]
+struct WireDelta {
+    #[serde(default)]
+    content: Option<WireText>,
+}
+
+/// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot: serde_json
+/// gives such strings out as bytes only.
+struct WireText(Vec<u8>);
+
+impl<'de> Deserialize<'de> for WireText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = WireText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<WireText, E> {
+                Ok(WireText(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// A string where one is, nothing where anything else is.
+#[derive(Default)]
+struct LenientStr<'a>(Option<Cow<'a, str>>);
+
+impl LenientStr<'_> {
+    fn is(&self, text: &str) -> bool {
+        self.0.as_deref() == Some(text)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for LenientStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = LenientStr<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(LenientStr(Some(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(LenientStr(Some(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(LenientStr(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(LenientStr(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(LenientStr(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(LenientStr(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(LenientStr(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(LenientStr(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(LenientStr(None))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(chunks: &[&str]) -> Vec<Option<String>> {
+        let mut normaliser = Normaliser::default();
+        let mut texts: Vec<Option<String>> = chunks
+            .iter()
+            .map(|content| {
+                let data = format!("{{\"choices\":[{{\"delta\":{{\"content\":{content}}}}}]}}");
+                match normaliser.read("", &data).unwrap() {
+                    Frame::Chunk(chunk) => chunk.text,
+                    Frame::Done => None,
+                }
+            })
+            .collect();
+        texts.extend(normaliser.finish().map(Some));
+        texts
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn code(event: &str, data: &str) -> ErrorCode {
+        Normaliser::default()
+            .read(event, data)
+            .unwrap_err()
+            .error
+            .code
+    }
+
+    #[test]
+    fn halves_of_a_surrogate_pair_in_two_chunks_are_joined() {
+        let lion = [r#""a\ud83e""#, "null", r#""\udd81b""#];
+        assert_eq!(texts(&lion), [some("a"), None, some("\u{1F981}b")]);
+    }
+
+    #[test]
+    fn a_half_that_stays_alone_becomes_a_replacement_character() {
+        assert_eq!(texts(&[r#""\ud83e""#, r#""b""#]), [None, some("\u{FFFD}b")]);
+        assert_eq!(texts(&[r#""\udd81""#]), [some("\u{FFFD}")]);
+        assert_eq!(texts(&[r#""a\ud83e""#]), [some("a"), some("\u{FFFD}")]);
+        assert_eq!(
+            texts(&[r#""\ud83e\ud83e\udd81\udd81""#]),
+            [some("\u{FFFD}\u{1F981}\u{FFFD}")]
+        );
+    }
+
+    #[test]
+    fn a_finish_hands_out_the_half_that_waits() {
+        let mut normaliser = Normaliser::default();
+        normaliser
+            .read("", r#"{"choices":[{"delta":{"content":"\ud83e"}}]}"#)
+            .unwrap();
+        let last = normaliser.read("", r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#);
+        let Ok(Frame::Chunk(chunk)) = last else {
+            panic!("a chunk")
+        };
+        assert_eq!(chunk.text, some("\u{FFFD}"));
+    }
+
+    #[test]
+    fn odd_types_where_nothing_depends_on_them_do_no_harm() {
+        for data in [
+            "{}",
+            r#"{"choices":null,"model":null,"usage":null,"error":null}"#,
+            r#"{"choices":[],"model":7,"object":["x"],"usage":"many","error":{}}"#,
+            r#"{"choices":[{"index":0}],"model":{"name":"x"},"error":false,"created":"soon"}"#,
+            r#"{"choices":[{"delta":null,"finish_reason":null}],"usage":{"prompt_tokens":-1}}"#,
+            r#"{"choices":[{"delta":{"content":null},"finish_reason":false}],"error":""}"#,
+            r#"{"choices":[{"index":1,"delta":{"content":"another choice"}}]}"#,
+            " ",
+        ] {
+            let frame = Normaliser::default().read("", data).unwrap();
+            assert_eq!(frame, Frame::Chunk(Chunk::default()), "for {data}");
+        }
+    }
+
+    #[test]
+    fn an_error_object_under_a_200_is_an_error_in_every_form() {
+        for (event, data) in [
+            (
+                "",
+                r#"{"error":{"message":"m","type":"server_error","param":null,"code":null}}"#,
+            ),
+            ("", r#"{"error":{"code":500,"message":"m"}}"#),
+            ("", r#"{"error":"plain"}"#),
+            ("", r#"{"object":"error","message":"m","code":40001}"#),
+            ("error", r#"{"message":"m"}"#),
+            (
+                "",
+                r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
+            ),
+        ] {
+            assert_eq!(code(event, data), ErrorCode::UpstreamError, "for {data}");
+        }
+    }
+
+    #[test]
+    fn what_would_lose_text_is_a_protocol_error() {
+        for data in [
+            "nonsense",
+            "{\"choices\":[",
+            "[]",
+            "7",
+            r#"{"choices":{}}"#,
+            r#"{"choices":[{"delta":{"content":7}}]}"#,
+            r#"{"choices":[{"delta":{"content":["part"]}}]}"#,
+            r#"{"choices":[{"finish_reason":"because"}]}"#,
+        ] {
+            assert_eq!(code("", data), ErrorCode::UpstreamProtocol, "for {data}");
+        }
+    }
+
+    #[test]
+    fn the_cause_of_a_protocol_error_does_not_quote_the_reply() {
+        let fault = Normaliser::default()
+            .read("", r#"{"choices":[{"delta":{"content":{"secret":1}}}]}"#)
+            .unwrap_err();
+        assert!(!fault.cause.contains("secret"), "{}", fault.cause);
+    }
+
+    #[test]
+    fn whatever_begins_like_done_is_done() {
+        for data in ["[DONE]", "[DONE] ", "[DONE]\n"] {
+            assert_eq!(Normaliser::default().read("", data).unwrap(), Frame::Done);
+        }
+    }
+
+    #[test]
+    fn the_model_is_named_once() {
+        let mut normaliser = Normaliser::default();
+        let mut model = |name: &str| match normaliser.read("", &format!("{{\"model\":{name}}}")) {
+            Ok(Frame::Chunk(chunk)) => chunk.model,
+            _ => None,
+        };
+        assert_eq!(model("\"\""), None);
+        assert_eq!(model("\"a\""), some("a"));
+        assert_eq!(model("\"a\""), None);
+        assert_eq!(model("\"b\""), some("b"));
+    }
+
+    proptest! {
+        #[test]
+        fn text_cut_between_any_code_units_comes_out_whole(
+            text in "\\PC{0,12}",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        ) {
+            let units: Vec<u16> = text.encode_utf16().collect();
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(units.len() + 1)).collect();
+            at.extend([0, units.len()]);
+            at.sort_unstable();
+            let chunks: Vec<String> = at
+                .windows(2)
+                .map(|pair| {
+                    let escaped: String =
+                        units[pair[0]..pair[1]].iter().map(|u| format!("\\u{u:04x}")).collect();
+                    format!("\"{escaped}\"")
+                })
+                .collect();
+            let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+            prop_assert_eq!(texts(&chunks).into_iter().flatten().collect::<String>(), text);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Towards Azure OpenAI: a conversation in, the chunks of a reply out, as they come.
+//!
+//! ```text
+//! azure: one request ──▶ bytes ──▶ sse: Frame ──▶ chunk: Chunk ──▶ generation
+//!                  └──▶ a refusal ──▶ fault: Fault ──────────────────▶
+//! ```
+//!
+//! A reply is dropped to stop it: that closes its connection at once. This module knows nothing of
+//! logs or viewers. It gives up only on what upstream does; time limits after the head of the answer
+//! are the generation's.
+
+mod azure;
+pub mod chunk;
+pub mod fault;
+pub mod sse;
+
+use futures_util::StreamExt as _;
+
+use self::{
+    azure::{Azure, Body},
+    chunk::{Frame, Normaliser},
+    sse::Decoder,
+};
+pub use self::{chunk::Chunk, fault::Fault};
+use crate::{
+    chat::ChatRequest,
+    config::{DeploymentConfig, ModelConfig},
+    event::ErrorCode,
+};
+
+/// Who answers. One a worker, since an HTTP client cannot be shared between threads.
+#[derive(Debug)]
+pub struct Upstream {
+    azure: Azure,
+}
+
+/// A TLS configuration to share between workers, so that they share its session cache.
+pub use self::azure::Tls;
+
+impl Upstream {
+    /// Prepares a client for one deployment.
+    #[must_use]
+    pub fn new(deployment: &DeploymentConfig, model: &ModelConfig, tls: &Tls) -> Self {
+        Self {
+            azure: Azure::new(deployment, model, tls),
+        }
+    }
+
+    /// Asks for a reply, and resolves when upstream has begun to answer.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] if upstream refuses, cannot be reached, or takes too long.
+    pub async fn open(&self, request: &ChatRequest) -> Result<Reply, Fault> {
+        let (body, request_id) = self.azure.post(request).await?;
+        Ok(Reply {
+            body: Some(body),
+            request_id,
+            decoder: Decoder::default(),
+            normaliser: Normaliser::default(),
+            silent: true,
+            empty: true,
+        })
+    }
+}
+
+/// An answer that is coming in.
+#[derive(Debug)]
+pub struct Reply {
+    /// `None` once it has ended: awc panics if it is polled after that.
+    body: Option<Body>,
+    request_id: Option<String>,
+    decoder: Decoder,
+    normaliser: Normaliser,
+    /// No frame has come.
+    silent: bool,
+    /// No byte has come.
+    empty: bool,
+}
+
+/// Whether more can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It can.
+    More,
+    /// `[DONE]` came, or the connection has ended in order.
+    Ended,
+}
+
+impl Reply {
+    /// Waits for one read of the connection and adds its chunks to `chunks`, those before a fault
+    /// included. May add none: a read can end in mid-frame, or hold comments only.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`], after which nothing more comes.
+    pub async fn next(&mut self, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
+        let Some(body) = &mut self.body else {
+            return Ok(Progress::Ended);
+        };
+        let outcome = match body.next().await {
+            Some(Ok(bytes)) => self.take(&bytes, chunks),
+            Some(Err(cause)) => Err(Fault::new(ErrorCode::UpstreamTruncated, cause)),
+            None => self.end(chunks),
+        };
+        if outcome != Ok(Progress::More) {
+            self.body = None;
+        }
+        outcome.map_err(|fault| fault.with_request_id(self.request_id.as_deref()))
+    }
+
+    /// Upstream's correlation id.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    fn take(&mut self, bytes: &[u8], chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
+        self.empty &= bytes.is_empty();
+        let (normaliser, silent) = (&mut self.normaliser, &mut self.silent);
+        let mut outcome = Ok(Progress::More);
+        let decoded = self.decoder.push(bytes, |frame| {
+            *silent = false;
+            // What follows the end, or a fault, is not part of the reply.
+            if outcome == Ok(Progress::More) {
+                match normaliser.read(&frame.event, &frame.data) {
+                    Ok(Frame::Chunk(chunk)) => chunks.push(chunk),
+                    Ok(Frame::Done) => outcome = Ok(Progress::Ended),
+                    Err(fault) => outcome = Err(fault),
+                }
+            }
+        });
+        if outcome == Ok(Progress::More)
+            && let Err(too_long) = decoded
+        {
+            outcome = Err(Fault::new(
+                ErrorCode::UpstreamProtocol,
+                too_long.to_string(),
+            ));
+        }
+        if outcome != Ok(Progress::More) {
+            self.flush_text(chunks);
+        }
+        outcome
+    }
+
+    fn end(&mut self, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
+        let (normaliser, silent) = (&mut self.normaliser, &mut self.silent);
+        let mut fault = None;
+        self.decoder.finish(|frame| {
+            *silent = false;
+            match normaliser.read(&frame.event, &frame.data) {
+                Ok(Frame::Chunk(chunk)) => chunks.push(chunk),
+                Ok(Frame::Done) => {}
+                // Cut in mid-frame: that it was cut is the fault, and not what is left of it.
+                Err(error) if error.error.code == ErrorCode::UpstreamProtocol => {}
+                Err(error) => fault = Some(error),
+            }
+        });
+        self.flush_text(chunks);
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if self.silent && !self.empty {
+            let cause = "the body is not an event stream".to_owned();
+            return Err(Fault::new(ErrorCode::UpstreamProtocol, cause));
+        }
+        Ok(Progress::Ended)
+    }
+
+    fn flush_text(&mut self, chunks: &mut Vec<Chunk>) {
+        if let Some(text) = self.normaliser.finish() {
+            chunks.push(Chunk {
+                text: Some(text),
+                ..Chunk::default()
+            });
+        }
+    }
+}

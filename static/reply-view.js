@@ -1,0 +1,245 @@
+/**
+ * One reply as the reader sees it: its text, its state in words and shape, its figures.
+ *
+ * Text comes in as text nodes only, never as markup. Knows nothing of connections.
+ */
+
+const WAITING = "Waiting for the first words…";
+const MISMATCH = "This text may be incomplete: it is not what the server counted.";
+
+/** @typedef {import("./conversation.js").Exchange} Exchange */
+
+/** A reply in the transcript. */
+export class ReplyView {
+  #item = document.getElementById("reply-template").content.firstElementChild.cloneNode(true);
+  #article = this.#item.querySelector(".reply");
+  #words = this.#item.querySelector(".words");
+  #notice = this.#item.querySelector(".notice");
+  #noticePasses = false;
+  #action = this.#item.querySelector(".action");
+  #stopCountdown = () => {};
+  #grew;
+
+  /** The whole text is one node: adding to it costs the same however long it is. */
+  #node = document.createTextNode("");
+  #pending = "";
+  #frame = 0;
+
+  /**
+   * @param {Element} transcript Where it is added.
+   * @param {() => void} grew Called when it may have become taller.
+   */
+  constructor(transcript, grew) {
+    this.#grew = grew;
+    this.#item.querySelector(".text").append(this.#node);
+    this.#say("waiting", WAITING);
+    transcript.append(this.#item);
+  }
+
+  /** @param {string} id */
+  identify(id) {
+    this.#article.dataset.reply = id;
+  }
+
+  /** Adds text at the next frame. A hidden page draws no frames, so it takes the text at once. */
+  append(text) {
+    this.#pending += text;
+    if (document.hidden) this.flush();
+    else this.#frame ||= requestAnimationFrame(() => this.flush());
+  }
+
+  /** Brings all text into the document. */
+  flush() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    if (this.#pending === "") return;
+    this.#node.appendData(this.#pending);
+    this.#pending = "";
+    this.connected();
+    this.#grew();
+  }
+
+  /** Puts `text` in the place of all text so far. */
+  replace(text) {
+    this.#pending = "";
+    this.#node.data = text;
+    this.#grew();
+  }
+
+  /**
+   * Shows that the connection is there.
+   *
+   * @returns {boolean} Whether that is news.
+   */
+  connected() {
+    const back = this.#status === "reconnecting";
+    if (this.#node.length > 0) {
+      if (this.#status !== "running") this.#say("running", "Writing…");
+      this.#passNotice();
+    } else if (back) {
+      this.#say("waiting", WAITING);
+    }
+    return back;
+  }
+
+  /**
+   * Shows that the connection is lost.
+   *
+   * @returns {boolean} Whether that is news.
+   */
+  reconnecting() {
+    if (this.#status === "reconnecting") return false;
+    this.#say("reconnecting", "Reconnecting…");
+    return true;
+  }
+
+  /**
+   * Shows a sentence under the text.
+   *
+   * @param {string} words
+   * @param {boolean} [passes] Whether it is over when the first words come.
+   */
+  notice(words, passes = false) {
+    this.#notice.textContent = words;
+    this.#notice.hidden = false;
+    this.#noticePasses = passes;
+    this.#grew();
+  }
+
+  /**
+   * Shows how the reply ended.
+   *
+   * @param {Exchange} exchange
+   */
+  end(exchange) {
+    const { kind, words } = outcomeOf(exchange);
+    this.flush();
+    this.#passNotice();
+    this.#article.dataset.outcome = kind;
+    this.#article.dataset.proof = exchange.proof;
+    this.#article.removeAttribute("aria-busy");
+    this.#item.querySelector("use").setAttribute("href", `#shape-${kind}`);
+    this.#say(exchange.end.status, words);
+    if (exchange.proof === "mismatch") this.notice(MISMATCH);
+
+    const figures = this.#item.querySelector(".figures");
+    figures.replaceChildren(...figuresOf(exchange).map(([name, value]) => figure(name, value)));
+    figures.hidden = figures.childElementCount === 0;
+    this.#grew();
+  }
+
+  /**
+   * Offers a button for what to do next.
+   *
+   * @param {string} words
+   * @param {() => void} act
+   * @param {number} [from] The time before which acting makes no sense.
+   */
+  offer(words, act, from = 0) {
+    this.#action.hidden = false;
+    this.#action.onclick = act;
+    this.#stopCountdown = countdown(from, (left) => {
+      this.#action.disabled = left > 0;
+      this.#action.textContent = left > 0 ? `${words} in ${spellWait(left)}` : words;
+    });
+    this.#grew();
+  }
+
+  /** Takes the offer back: a newer prompt has made it stale. */
+  withdrawOffer() {
+    this.#stopCountdown();
+    this.#action.hidden = true;
+  }
+
+  /** Takes the reply out of the transcript. */
+  remove() {
+    this.withdrawOffer();
+    this.#item.remove();
+  }
+
+  get #status() {
+    return this.#article.dataset.status;
+  }
+
+  #say(status, words) {
+    this.#article.dataset.status = status;
+    this.#words.textContent = words;
+  }
+
+  #passNotice() {
+    if (this.#noticePasses) this.#notice.hidden = true;
+  }
+}
+
+/**
+ * Says how a reply ended.
+ *
+ * @param {Exchange} exchange
+ * @returns {{kind: "complete"|"stopped"|"unread"|"length"|"filtered"|"failed", words: string}}
+ */
+export function outcomeOf({ end, stopped }) {
+  if (end.status === "completed") {
+    if (end.finish_reason === "length") return { kind: "length", words: "Cut by length: the reply reached its limit." };
+    return { kind: "complete", words: "Complete." };
+  }
+  if (end.status === "stopped") {
+    if (end.reason === "unread") return { kind: "unread", words: "Stopped because nobody read it." };
+    return { kind: "stopped", words: stopped ? "Stopped by you." : "Stopped by another viewer." };
+  }
+  const words = end.error?.message ?? "no reason was given";
+  const filtered = end.finish_reason === "content_filter" || ["prompt_filtered", "reply_filtered"].includes(end.error?.code);
+  return filtered ? { kind: "filtered", words: `Filtered: ${words}` } : { kind: "failed", words: `Failed: ${words}` };
+}
+
+/** @param {Exchange} exchange @returns {[string, string][]} only what is known */
+function figuresOf({ end, deltas }) {
+  const tokens = end.usage?.completion_tokens;
+  const count = tokens !== undefined ? ["Tokens", tokens.toLocaleString()] : deltas > 0 && ["Deltas", deltas.toLocaleString()];
+  return [
+    typeof end.ms?.first === "number" && ["First words", spellDuration(end.ms.first)],
+    typeof end.ms?.total === "number" && ["In all", spellDuration(end.ms.total)],
+    count,
+    end.model && ["Model", end.model],
+  ].filter(Boolean);
+}
+
+function figure(name, value) {
+  const group = document.createElement("div");
+  const term = document.createElement("dt");
+  const detail = document.createElement("dd");
+  term.textContent = name;
+  detail.textContent = value;
+  group.append(term, detail);
+  return group;
+}
+
+/**
+ * Tells `tick` each second how much time is left, until none is.
+ *
+ * @param {number} until
+ * @param {(left: number) => void} tick
+ * @returns {() => void} what ends it early
+ */
+export function countdown(until, tick) {
+  const timer = setInterval(step, 1_000);
+  function step() {
+    const left = Math.max(0, until - Date.now());
+    if (left === 0) clearInterval(timer);
+    tick(left);
+  }
+  step();
+  return () => clearInterval(timer);
+}
+
+/** @param {number} ms */
+export function spellWait(ms) {
+  const seconds = Math.ceil(ms / 1_000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.ceil(seconds / 60)} min`;
+  return `${Math.ceil(seconds / 3_600)} h`;
+}
+
+function spellDuration(ms) {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
+}
+
