@@ -70,7 +70,6 @@ function submit(prompt) {
 /** Asks for the reply to an exchange that is the newest in the conversation. */
 async function start(exchange) {
   clearProblem();
-  newestView?.withdrawOffer();
   const mine = begin(exchange, showPrompt(exchange.prompt));
   announce("Waiting for the reply.");
 
@@ -110,10 +109,12 @@ function resume(exchange) {
 
 /** Makes `exchange` the one that runs. */
 function begin(exchange, promptItem) {
+  const held = document.activeElement;
   samples.hidden = true;
+  newestView?.withdrawOffer();
   run = { exchange, promptItem, view: new ReplyView(transcript, keepUp), viewer: null };
   newestView = run.view;
-  showRunning();
+  showRunning(held);
   keepUp();
   return run;
 }
@@ -157,6 +158,7 @@ function connectionSpeaker(mine) {
   };
 }
 
+/** Shows a sentence under the reply, and says it. */
 function notify(view, words, passing) {
   view.notice(words, passing);
   announce(words);
@@ -187,6 +189,7 @@ function isUnrepeatable(end, text) {
   return isBlank(text) || end.finish_reason === "content_filter";
 }
 
+/** Shows how a reply ended, and what can be done next. */
 function showEnd(exchange, view) {
   view.end(exchange);
   if (outcomeOf(exchange).kind === "length") view.offer("Continue", () => submit(CONTINUE_PROMPT));
@@ -211,6 +214,7 @@ function putBack({ exchange, promptItem, view, body }, refusal) {
   view.remove();
   run = null;
   newestView = null;
+  samples.hidden = conversation.exchanges.length > 0;
   showRunning();
   // Whatever was typed meanwhile comes after it.
   promptBox.value = [exchange.prompt, promptBox.value].filter((text) => text !== "").join("\n\n");
@@ -270,6 +274,7 @@ function restore() {
   }
 }
 
+/** Shows an exchange of before the reload. */
 function showEnded(exchange) {
   newestView?.withdrawOffer();
   showPrompt(exchange.prompt);
@@ -279,7 +284,7 @@ function showEnded(exchange) {
   showEnd(exchange, newestView);
 }
 
-/** @returns {Element} the prompt's item in the transcript */
+/** @returns {Element} The prompt's item in the transcript. */
 function showPrompt(prompt) {
   const item = find("prompt-template").content.firstElementChild.cloneNode(true);
   item.querySelector(".text").textContent = prompt;
@@ -287,24 +292,33 @@ function showPrompt(prompt) {
   return item;
 }
 
-/** Shows the buttons that go with a running reply, or with none. */
-function showRunning() {
+/**
+ * Shows the buttons that go with a running reply, or with none.
+ *
+ * @param {Element|null} [held] What had the keyboard's focus before anything was hidden.
+ */
+function showRunning(held = document.activeElement) {
   submitButton.disabled = run !== null;
   stopButton.hidden = run === null;
   stopButton.disabled = run?.exchange.stopped === true;
   stopButton.textContent = stopButton.disabled ? "Stopping…" : "Stop";
-  keepFocus();
+  keepFocus(held);
 }
 
 /** A button that goes away would take the keyboard's place on the page with it. */
-function keepFocus() {
-  if (!document.activeElement?.closest("[hidden], :disabled")) return;
+function keepFocus(held) {
+  if (!held?.closest("[hidden], :disabled")) return;
   // On a touch screen the prompt would bring the keyboard up over the reply.
   const next = matchMedia("(pointer: fine)").matches ? promptBox : scroller;
   next.focus({ preventScroll: true });
 }
 
-/** @param {string} words @param {number} [retryAfterMs] */
+/**
+ * Says next to the form why a prompt was not taken.
+ *
+ * @param {string} words
+ * @param {number} [retryAfterMs] How long the service asks to wait.
+ */
 function showProblem(words, retryAfterMs = 0) {
   stopProblemCountdown();
   const wait = document.createElement("span");
@@ -317,6 +331,7 @@ function showProblem(words, retryAfterMs = 0) {
   });
 }
 
+/** Takes away what {@link showProblem} said. */
 function clearProblem() {
   stopProblemCountdown();
   problemBox.hidden = true;
@@ -332,6 +347,7 @@ async function showReadiness() {
   if (!words.ready) setTimeout(showReadiness, READY_AGAIN_MS);
 }
 
+/** @returns {Promise<{ready: boolean, text: string}>} */
 async function readiness() {
   try {
     const response = await fetch("/readyz", { cache: "no-store" });
@@ -375,6 +391,7 @@ function noteScroll() {
   newestButton.hidden = following;
 }
 
+/** Brings the end into sight and follows it again. */
 function jumpToNewest() {
   following = true;
   keepUp();
@@ -389,6 +406,7 @@ function submitOnEnter(event) {
   form.requestSubmit();
 }
 
+/** Connects the page's controls, and the browser's own events, with what they do. */
 function listen() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();

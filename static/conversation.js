@@ -97,8 +97,8 @@ export class Conversation {
   }
 }
 
+/** Makes a message. Half of a surrogate pair is no valid text, and the service refuses it. */
 function message(role, content) {
-  // Half of a surrogate pair is no valid text, and the service refuses it.
   return { role, content: content.toWellFormed?.() ?? content };
 }
 
@@ -107,6 +107,7 @@ export function isBlank(text) {
   return /^[\s\u0085]*$/.test(text);
 }
 
+/** Counts what `value` adds to the body of a request. */
 function jsonBytes(value) {
   return new TextEncoder().encode(JSON.stringify(value)).length;
 }

@@ -367,7 +367,7 @@ async function refusalOf(response) {
   });
 }
 
-/** @returns {object|null} */
+/** @returns {object|null} Null for what is not JSON. */
 function parse(json) {
   try {
     return JSON.parse(json);
@@ -382,7 +382,7 @@ function backoff(attempt) {
   return Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
 }
 
-/** @returns {Promise<Proof>} */
+/** Compares a text with what its end says of it. @returns {Promise<Proof>} */
 async function check(text, end) {
   if (end.bytes === undefined) return "unchecked";
   const bytes = new TextEncoder().encode(text);
@@ -393,6 +393,7 @@ async function check(text, end) {
   return hex(digest) === end.sha256 ? "sha256" : "mismatch";
 }
 
+/** @param {Uint8Array} bytes */
 function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

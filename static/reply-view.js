@@ -191,7 +191,7 @@ export function outcomeOf({ end, stopped }) {
   return filtered ? { kind: "filtered", words: `Filtered: ${words}` } : { kind: "failed", words: `Failed: ${words}` };
 }
 
-/** @param {Exchange} exchange @returns {[string, string][]} only what is known */
+/** @returns {[string, string][]} Names and values; what is not known is left out. */
 function figuresOf({ end, deltas }) {
   const tokens = end.usage?.completion_tokens;
   const count = tokens !== undefined ? ["Tokens", tokens.toLocaleString()] : deltas > 0 && ["Deltas", deltas.toLocaleString()];
@@ -203,6 +203,7 @@ function figuresOf({ end, deltas }) {
   ].filter(Boolean);
 }
 
+/** Makes one name and value of the figures. */
 function figure(name, value) {
   const group = document.createElement("div");
   const term = document.createElement("dt");
@@ -218,7 +219,7 @@ function figure(name, value) {
  *
  * @param {number} until
  * @param {(left: number) => void} tick
- * @returns {() => void} what ends it early
+ * @returns {() => void} What ends it early.
  */
 export function countdown(until, tick) {
   const timer = setInterval(step, 1_000);
@@ -231,7 +232,7 @@ export function countdown(until, tick) {
   return () => clearInterval(timer);
 }
 
-/** @param {number} ms */
+/** Spells a time to wait, rounded up. */
 export function spellWait(ms) {
   const seconds = Math.ceil(ms / 1_000);
   if (seconds < 120) return `${seconds} s`;
@@ -239,6 +240,7 @@ export function spellWait(ms) {
   return `${Math.ceil(seconds / 3_600)} h`;
 }
 
+/** Spells a time that was measured. */
 function spellDuration(ms) {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }

@@ -89,12 +89,12 @@ fn read_dot_env(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
         .collect()
 }
 
-/// dotenvy tells the content of the line that it could not read, and not its number.
+/// dotenvy tells the part of the line that it could not read, and not the line's number.
 fn line_of(text: &str, content: &str) -> usize {
-    let first = content.lines().next().unwrap_or_default().trim();
+    let first = content.lines().next().unwrap_or_default();
     1 + text
         .lines()
-        .position(|line| line.trim() == first)
+        .position(|line| line.contains(first))
         .unwrap_or_default()
 }
 

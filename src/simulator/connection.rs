@@ -115,6 +115,7 @@ struct Player<'a, W> {
 
 impl<W: AsyncWrite + Unpin> Player<'_, W> {
     async fn play(&mut self, performance: Performance) -> io::Result<Ending> {
+        self.metronome.pause(performance.delay).await;
         self.write(&performance.opening).await?;
         let mut acts = performance.acts.peekable();
         while let Some(act) = acts.next() {
@@ -164,10 +165,10 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
             if last && place + 1 == count {
                 piece.extend_from_slice(self.framing.end());
             }
-            self.write(&piece).await?;
             if count > 1 {
                 tokio::task::yield_now().await;
             }
+            self.write(&piece).await?;
         }
         Ok(())
     }
@@ -177,9 +178,10 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
             return self.outgoing.write_all(bytes).await;
         }
         for byte in bytes {
-            self.outgoing.write_all(std::slice::from_ref(byte)).await?;
-            // So that the reader may run in between and find this byte alone.
+            // So that the reader may run in between and find each byte alone. Before the byte:
+            // after the last one the end must be noted before the client can act on it.
             tokio::task::yield_now().await;
+            self.outgoing.write_all(std::slice::from_ref(byte)).await?;
         }
         Ok(())
     }

@@ -5,7 +5,6 @@
 //! leaves memory, and its `Debug` form shows neither keys nor bodies.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::{
         Arc,
@@ -96,7 +95,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Shared {
     enabled: bool,
-    records: Mutex<VecDeque<Record>>,
+    /// Up to twice as many as are shown, so that the old ones go in one sweep.
+    records: Mutex<Vec<Record>>,
     open: AtomicUsize,
     changes: watch::Sender<u64>,
 }
@@ -116,7 +116,7 @@ impl Journal {
     /// Returns the newest 10,000 records, oldest first; none if the journal is off.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.shared.records.lock().iter().cloned().collect()
+        newest(&self.shared.records.lock()).to_vec()
     }
 
     /// Returns how many connections have had their request read and have not ended.
@@ -132,7 +132,7 @@ impl Journal {
     pub async fn wait_for(&self, mut predicate: impl FnMut(&[Record]) -> bool) {
         // Subscribed before the first look, so no record can slip between look and wait.
         let mut changes = self.shared.changes.subscribe();
-        while !predicate(self.shared.records.lock().make_contiguous()) {
+        while !predicate(newest(&self.shared.records.lock())) {
             if changes.changed().await.is_err() {
                 return; // Unreachable: `self` holds the sender.
             }
@@ -158,6 +158,10 @@ impl Journal {
         visit.announce();
         visit
     }
+}
+
+fn newest(records: &[Record]) -> &[Record] {
+    &records[records.len().saturating_sub(MAX_RECORDS)..]
 }
 
 /// One connection's account: closes itself with `Cut` if nothing else was said.
@@ -193,10 +197,10 @@ impl Visit {
             return;
         }
         let mut records = self.journal.shared.records.lock();
-        if records.len() == MAX_RECORDS {
-            records.pop_front();
+        if records.len() == 2 * MAX_RECORDS {
+            records.drain(..MAX_RECORDS);
         }
-        records.push_back(Record {
+        records.push(Record {
             connection: self.connection,
             event,
         });

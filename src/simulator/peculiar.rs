@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{performance::Act, tape::Tape};
+use super::tape::Tape;
 
 /// Bytes of the line in [`long_line`].
 const LONG_LINE: usize = 2 * 1024 * 1024;

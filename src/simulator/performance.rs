@@ -89,6 +89,8 @@ impl Writing {
 pub(super) struct Performance {
     /// The status, for the log.
     pub(super) status: u16,
+    /// What a real model takes before it answers at all.
+    pub(super) delay: Duration,
     /// All that is sent at once: the head, and a body that is not streamed.
     pub(super) opening: Vec<u8>,
     pub(super) framing: Framing,
@@ -111,6 +113,7 @@ impl Performance {
         let head = head.clone().with("Transfer-Encoding", "chunked");
         Self {
             status: head.status(),
+            delay: Duration::ZERO,
             opening: head.bytes(),
             framing: Framing::Chunked,
             writing: Writing::Whole,
@@ -132,6 +135,7 @@ impl Performance {
     pub(super) fn bare(status: u16, opening: Vec<u8>, acts: Vec<Act>) -> Self {
         Self {
             status,
+            delay: Duration::ZERO,
             opening,
             framing: Framing::Plain,
             writing: Writing::Whole,

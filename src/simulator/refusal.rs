@@ -189,8 +189,7 @@ impl Refusal {
                 Self::json(400, &json!({"error": "the request was not understood"}))
             }
             Scenario::Redirect => {
-                let path = "/openai/deployments/moved/chat/completions?api-version=2024-10-21";
-                Self::new(307, "text/plain", "").with("Location", path)
+                Self::new(307, "text/plain", "").with("Location", "/openai/moved")
             }
             _ => return None,
         })

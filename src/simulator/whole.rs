@@ -3,6 +3,8 @@
 //! The scenarios that can happen to a single JSON body happen to it; the others, which are
 //! about frames, leave it as it is.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -14,6 +16,10 @@ use super::{
     wire::Chunks,
 };
 
+/// What a real model takes to its first delta, and for each one.
+const FIRST_DELTA: Duration = Duration::from_millis(350);
+const PER_DELTA: Duration = Duration::from_millis(25);
+
 /// Writes the response to a request without `stream`.
 pub(super) fn whole(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> Performance {
     let mut head = head.with("Content-Type", "application/json");
@@ -22,8 +28,14 @@ pub(super) fn whole(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> 
         Some(Scenario::BlankContentType) => head = head.with("Content-Type", ""),
         _ => {}
     }
-    let json = completion(scenario, body).to_string();
+    let completion = completion(scenario, body);
+    let json = completion.to_string();
     let mut performance = Performance::whole(&head, json.as_bytes());
+    // A whole reply is there when its last delta would be.
+    let deltas = completion["usage"]["completion_tokens"]
+        .as_u64()
+        .unwrap_or_default();
+    performance.delay = FIRST_DELTA + PER_DELTA * u32::try_from(deltas).unwrap_or(u32::MAX);
     let half = performance.opening.len() - json.len() / 2;
     match scenario {
         Some(Scenario::NoHead) => return Performance::bare(0, Vec::new(), vec![Act::Silence]),

@@ -40,6 +40,12 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// The bytes of an answer. An error is the log's text for it.
 pub(super) struct Body(Pin<Box<dyn Stream<Item = Result<Bytes, String>>>>);
 
+impl Body {
+    pub(super) fn new(bytes: impl Stream<Item = Result<Bytes, String>> + 'static) -> Self {
+        Self(Box::pin(bytes))
+    }
+}
+
 impl Stream for Body {
     type Item = Result<Bytes, String>;
 
@@ -175,7 +181,7 @@ impl Azure {
             return Err(fault.with_request_id(request_id.as_deref()));
         }
         let body = response.map_err(|error| error.to_string());
-        Ok((Body(Box::pin(body)), request_id))
+        Ok((Body::new(body), request_id))
     }
 
     fn encode(&self, request: &ChatRequest) -> Result<Bytes, Fault> {

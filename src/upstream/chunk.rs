@@ -62,15 +62,7 @@ impl Normaliser {
         if data.trim().is_empty() {
             return Ok(Frame::Chunk(Chunk::default()));
         }
-        let wire: WireChunk<'_> = serde_json::from_str(data).map_err(|error| {
-            // The position only: serde's own text may quote the reply.
-            let cause = format!(
-                "not a chunk: line {}, column {}",
-                error.line(),
-                error.column()
-            );
-            Fault::new(ErrorCode::UpstreamProtocol, cause)
-        })?;
+        let wire = WireChunk::parse(data)?;
         if event == "error" || wire.object.is("error") || truthy(&wire.error) {
             let said = if truthy(&wire.error) {
                 wire.error
@@ -236,6 +228,24 @@ struct WireChunk<'a> {
     usage: Value,
     #[serde(default)]
     error: Value,
+}
+
+impl<'a> WireChunk<'a> {
+    fn parse(data: &'a str) -> Result<Self, Fault> {
+        let fault = |cause| Fault::new(ErrorCode::UpstreamProtocol, cause);
+        // serde would take an array for the list of the fields.
+        if !data.trim_start().starts_with('{') {
+            return Err(fault("not a chunk: no JSON object".to_owned()));
+        }
+        // The position only: serde's own text may quote the reply.
+        serde_json::from_str(data).map_err(|error| {
+            fault(format!(
+                "not a chunk: line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
 }
 
 #[derive(Deserialize)]

@@ -53,14 +53,7 @@ impl Upstream {
     /// A [`Fault`] if upstream refuses, cannot be reached, or takes too long.
     pub async fn open(&self, request: &ChatRequest) -> Result<Reply, Fault> {
         let (body, request_id) = self.azure.post(request).await?;
-        Ok(Reply {
-            body: Some(body),
-            request_id,
-            decoder: Decoder::default(),
-            normaliser: Normaliser::default(),
-            silent: true,
-            empty: true,
-        })
+        Ok(Reply::of(body, request_id))
     }
 }
 
@@ -88,6 +81,17 @@ pub enum Progress {
 }
 
 impl Reply {
+    fn of(body: Body, request_id: Option<String>) -> Self {
+        Self {
+            body: Some(body),
+            request_id,
+            decoder: Decoder::default(),
+            normaliser: Normaliser::default(),
+            silent: true,
+            empty: true,
+        }
+    }
+
     /// Waits for one read of the connection and adds its chunks to `chunks`, those before a fault
     /// included. May add none: a read can end in mid-frame, or hold comments only.
     ///
@@ -175,5 +179,25 @@ impl Reply {
                 ..Chunk::default()
             });
         }
+    }
+}
+
+#[cfg(test)]
+impl Reply {
+    /// In the place of a part: nothing comes any more, and the connection stays open.
+    pub(crate) const SILENCE: &'static [u8] = b"(silence)";
+
+    /// An answer whose body is read in these parts.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        use futures_util::{FutureExt as _, future, stream};
+        let parts: Vec<_> = parts.iter().map(|part| part.to_vec()).collect();
+        let body = stream::iter(parts).then(|part| {
+            if part == Self::SILENCE {
+                future::pending().left_future()
+            } else {
+                future::ready(Ok(part.into())).right_future()
+            }
+        });
+        Self::of(Body::new(body), None)
     }
 }

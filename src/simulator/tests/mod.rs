@@ -2,6 +2,7 @@
 
 mod client;
 mod doors;
+mod expected;
 mod journal;
 mod scenarios;
 mod streams;

@@ -5,11 +5,7 @@
 //! rhyme stays true whatever was asked. Lines have no closing punctuation; the poet adds it.
 
 /// Lines whose last words rhyme with each other.
-///
-/// No two words in `rhymes` sound the same: *day* and *today* are an echo, not a rhyme.
 pub(super) struct Family {
-    /// The last words, one or more lines for each.
-    pub(super) rhymes: &'static [&'static str],
     /// Lines that name the topic; those with `“{}”` quote it.
     pub(super) topical: &'static [&'static str],
     /// Lines that need no topic.
@@ -19,7 +15,6 @@ pub(super) struct Family {
 /// Every family.
 pub(super) const FAMILIES: &[Family] = &[
     Family {
-        rhymes: &["Zion", "lion", "iron", "Orion", "scion"],
         topical: &[
             "With “{}” we set our feet for Zion",
             "In “{}” I hear the patient lion",
@@ -35,7 +30,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["Jah", "far", "star", "guitar", "are", "ajar"],
         topical: &[
             "You carry “{}” from near and far",
             "I sing of {} on my guitar",
@@ -52,7 +46,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["irie", "fiery", "diary", "inquiry", "wiry", "miry"],
         topical: &[
             "I write “{}” inside my diary",
             "You ask of {}, a fair inquiry",
@@ -68,15 +61,12 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "I", "sky", "high", "by", "why", "reply", "dry", "fly", "nigh", "multiply",
-        ],
         topical: &[
             "You spoke of “{}” to I and I",
             "I lift up “{}” to touch the sky",
             "Now {} comes softly drifting by",
             "The how of {}, the when, the why",
-            "To “{}” I offer this reply",
+            "Of “{}” I sing, or so I try",
         ],
         plain: &[
             "One love, one heart, for I and I",
@@ -89,9 +79,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "dread", "bread", "ahead", "said", "head", "thread", "spread", "red", "led",
-        ],
         topical: &[
             "Remember “{}”, the elders said",
             "Through {} there runs a golden thread",
@@ -102,14 +89,13 @@ pub(super) const FAMILIES: &[Family] = &[
             "Stand firm, stand natural, stand dread",
             "Share out the table, share the bread",
             "A brighter morning lies ahead",
-            "Wear peace, a crown upon the head",
+            "The river sings within her bed",
             "Let only love and light be spread",
             "The evening glows in gold and red",
             "We follow where the truth has led",
         ],
     },
     Family {
-        rhymes: &["roots", "fruits", "flutes", "shoots", "boots", "salutes"],
         topical: &[
             "The tree of {} has ancient roots",
             "In time “{}” will bear its fruits",
@@ -126,9 +112,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "light", "night", "right", "bright", "sight", "delight", "might", "height",
-        ],
         topical: &[
             "I hold “{}” up to the light",
             "We talk of {} into the night",
@@ -145,7 +128,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["sun", "one", "begun", "done", "run", "spun"],
         topical: &[
             "The road of {} has just begun",
             "Bring “{}” out into the sun",
@@ -162,9 +144,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "day", "way", "say", "pray", "stay", "play", "clay", "sway", "ray",
-        ],
         topical: &[
             "Let {} go with you on your way",
             "Now hear what “{}” has got to say",
@@ -182,7 +161,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["free", "sea", "tree", "be", "me", "key", "see"],
         topical: &[
             "We reason “{}”, both you and me",
             "There's room for {} beside the sea",
@@ -195,11 +173,10 @@ pub(super) const FAMILIES: &[Family] = &[
             "Come rest beneath the almond tree",
             "What good we speak is what will be",
             "A gentle word will turn the key",
-            "The heart has eyes and so can see",
+            "The child sits on the elder's knee",
         ],
     },
     Family {
-        rhymes: &["song", "strong", "belong", "wrong", "throng", "gong"],
         topical: &[
             "I turn “{}” into a song",
             "In talk of {} the heart grows strong",
@@ -215,7 +192,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["drum", "come", "hum", "strum", "sum", "thumb"],
         topical: &[
             "The beat of {} is in the drum",
             "You called out “{}” and so we come",
@@ -232,7 +208,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["land", "hand", "overstand", "sand", "grand", "band"],
         topical: &[
             "I hear “{}” and overstand",
             "I write “{}” upon the sand",
@@ -249,7 +224,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &["love", "above", "dove", "glove"],
         topical: &[
             "I answer “{}” with only love",
             "I send “{}” upon a dove",
@@ -263,9 +237,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "rain", "chain", "grain", "plain", "refrain", "remain", "cane",
-        ],
         topical: &[
             "O {}, as welcome as the rain",
             "Let {} be spoken clear and plain",
@@ -282,9 +253,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
-        rhymes: &[
-            "sound", "ground", "round", "found", "bound", "crowned", "profound",
-        ],
         topical: &[
             "Hear {} ring out, a joyful sound",
             "I plant “{}” in fertile ground",
@@ -297,7 +265,6 @@ pub(super) const FAMILIES: &[Family] = &[
             "The seasons turn, the wheel goes round",
             "No living soul was to be bound",
             "The meek, the kind, they shall be crowned",
-            "The quiet word is most profound",
         ],
     },
 ];
@@ -320,4 +287,37 @@ pub(super) const ORNAMENTS: &[&str] = &[
     "❤️💛💚",
     "سلام",
     "𝄞𝄢",
+];
+
+/// The last words that each family may have, in the order of [`FAMILIES`]: what a line is
+/// checked against. No two of a family sound alike from the
+/// consonant on: *day* and *today*, *sea* and *see* are echoes, not rhymes.
+#[cfg(test)]
+pub(super) const RHYMES: &[&[&str]] = &[
+    &["Zion", "lion", "iron", "Orion", "scion"],
+    &["Jah", "far", "star", "guitar", "are", "ajar"],
+    &["irie", "fiery", "diary", "inquiry", "wiry", "miry"],
+    &[
+        "I", "sky", "high", "by", "why", "try", "dry", "fly", "nigh", "multiply",
+    ],
+    &[
+        "dread", "bread", "ahead", "said", "bed", "thread", "spread", "red", "led",
+    ],
+    &["roots", "fruits", "flutes", "shoots", "boots", "salutes"],
+    &[
+        "light", "night", "right", "bright", "sight", "might", "height",
+    ],
+    &["sun", "one", "begun", "done", "run", "spun"],
+    &[
+        "day", "way", "say", "pray", "stay", "play", "clay", "sway", "ray",
+    ],
+    &["free", "sea", "tree", "be", "me", "key", "knee"],
+    &["song", "strong", "belong", "wrong", "throng", "gong"],
+    &["drum", "come", "hum", "strum", "sum", "thumb"],
+    &["land", "hand", "overstand", "sand", "grand", "band"],
+    &["love", "above", "dove", "glove"],
+    &[
+        "rain", "chain", "grain", "plain", "refrain", "remain", "cane",
+    ],
+    &["sound", "ground", "round", "found", "bound", "crowned"],
 ];

@@ -19,7 +19,11 @@ pub(super) fn compose(prompt: &str, turn: usize) -> String {
     let mut verse = String::new();
     for (number, family) in families.into_iter().take(couplets).enumerate() {
         if number > 0 {
-            verse.push_str(if number % 2 == 0 { "\n\n" } else { "\n" });
+            verse.push_str(if number.is_multiple_of(2) {
+                "\n\n"
+            } else {
+                "\n"
+            });
         }
         let [first, second] = couplet(family, number, &mut dice).map(|line| {
             if !line.contains("{}") {
@@ -62,7 +66,11 @@ fn couplet(family: &Family, number: usize, dice: &mut Dice) -> [&'static str; 2]
     };
     let answer = dice.pick(&rest(family.plain));
     // A stanza opens on its topic and may leave it after that.
-    match if number % 2 == 0 { 0 } else { dice.below(3) } {
+    match if number.is_multiple_of(2) {
+        0
+    } else {
+        dice.below(3)
+    } {
         0 => [first, answer],
         1 => [answer, first],
         _ => {
@@ -181,7 +189,7 @@ impl Dice {
 mod tests {
     use std::collections::HashSet;
 
-    use super::*;
+    use super::{lines::RHYMES, *};
 
     const PROMPTS: &[&str] = &[
         "Tell me about the ocean at dawn",
@@ -195,16 +203,15 @@ mod tests {
     ];
 
     fn family_of(word: &str) -> Option<usize> {
-        FAMILIES
-            .iter()
-            .position(|family| family.rhymes.contains(&word))
+        RHYMES.iter().position(|rhymes| rhymes.contains(&word))
     }
 
     #[test]
     fn every_line_ends_on_a_rhyme_of_its_family() {
-        for family in FAMILIES {
+        assert_eq!(FAMILIES.len(), RHYMES.len());
+        for (family, rhymes) in FAMILIES.iter().zip(RHYMES) {
             for line in family.topical.iter().chain(family.plain) {
-                assert!(family.rhymes.contains(&last_word(line)), "{line}");
+                assert!(rhymes.contains(&last_word(line)), "{line}");
             }
             assert!(
                 family
@@ -229,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_rhyme_belongs_to_two_families() {
-        let all: Vec<_> = FAMILIES.iter().flat_map(|family| family.rhymes).collect();
+        let all: Vec<_> = RHYMES.iter().copied().flatten().collect();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
 

@@ -152,7 +152,7 @@ impl Progress {
     }
 }
 
-/// Upstream to log, until upstream ends.
+/// Asks upstream, and follows its answer.
 async fn produce(
     upstream: &Upstream,
     writer: &mut Writer,
@@ -164,8 +164,18 @@ async fn produce(
     if dropped > 0 {
         append(writer, &[history_trimmed(dropped, limits.history_chars)]).await?;
     }
-    let mut reply = upstream.open(&request).await?;
+    let reply = upstream.open(&request).await?;
     drop(request);
+    follow(reply, writer, limits, progress).await
+}
+
+/// An answer that is coming in, to log.
+async fn follow(
+    mut reply: upstream::Reply,
+    writer: &mut Writer,
+    limits: &ReplyLimits,
+    progress: &mut Progress,
+) -> Result<(), Fault> {
     let head = Instant::now();
     let (mut chunks, mut events) = (Vec::new(), Vec::new());
     loop {
@@ -265,3 +275,6 @@ async fn append(writer: &mut Writer, events: &[ReplyEvent]) -> Result<(), Fault>
         Fault::new(code, error.to_string())
     })
 }
+
+#[cfg(test)]
+mod tests;
