@@ -71,9 +71,9 @@ fn text_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
             }
             let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
             if plain {
-                write!(self.0, " {key}={text}")?
+                write!(self.0, " {key}={text}")?;
             } else {
-                write!(self.0, " {key}={text:?}")?
+                write!(self.0, " {key}={text:?}")?;
             }
             Ok(())
         }

@@ -15,14 +15,15 @@ use actix_web::{
     web::{Data, ThinData},
 };
 use actix_web_lab::middleware::CatchPanic;
+use futures_util::future::LocalBoxFuture;
 use log::{info, warn};
 use secrecy::SecretString;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::{
     config::{Config, DeploymentConfig, UpstreamConfig},
     endpoint::{self, EndpointError, EndpointKind},
-    event::ReplyId,
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
@@ -73,6 +74,7 @@ pub struct Server {
     actix: actix_web::dev::Server,
     store: Store,
     simulator: Option<Simulator>,
+    shutdown: LocalBoxFuture<'static, ()>,
 }
 
 impl fmt::Debug for Server {
@@ -92,7 +94,7 @@ impl Server {
     /// [`StartError`].
     pub async fn start(
         config: Config,
-        shutdown: impl Future<Output = ()> + Send + 'static,
+        shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
         let (deployment, simulator, name) = upstream(&config).await?;
         let store = Store::in_memory(config.store.clone());
@@ -128,7 +130,8 @@ impl Server {
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .client_disconnect_timeout(Duration::from_secs(1))
         .shutdown_timeout(CLOSE_TIMEOUT_SECONDS)
-        .shutdown_signal(drain(shutdown, store.clone()))
+        // Signals are the program's; and actix's own handling of them would stop its whole system.
+        .disable_signals()
         .bind(config.listen)
         .map_err(|error| StartError::Listen(config.listen, error))?;
         let addr = server.addrs().first().copied().unwrap_or(config.listen);
@@ -141,6 +144,7 @@ impl Server {
             actix: server.run(),
             store,
             simulator,
+            shutdown: Box::pin(shutdown),
         })
     }
 
@@ -166,11 +170,24 @@ impl Server {
             actix,
             store,
             simulator,
+            shutdown,
             ..
         } = self;
+        let handle = actix.handle();
+        let end = async {
+            shutdown.await;
+            info!(running = store.running(); "shutting down");
+            if timeout(END_TIMEOUT, store.drain()).await.is_err() {
+                warn!(running = store.running(); "replies did not end in time");
+            }
+            handle.stop(true).await;
+            // The server itself then resolves.
+            std::future::pending::<()>().await;
+        };
         let served = tokio::select! {
             served = actix => served,
             () = store.sweep() => Ok(()),
+            () = end => Ok(()),
         };
         drop(simulator);
         info!("stopped");
@@ -192,7 +209,7 @@ async fn upstream(
         }
         UpstreamConfig::Simulator => {
             // A key of its own: nobody else on this machine gets answers from it.
-            let key = ReplyId::random().to_string();
+            let key = Uuid::new_v4().to_string();
             let options = simulator::Options {
                 key: Some(key.clone()),
                 ..simulator::Options::default()
@@ -207,15 +224,6 @@ async fn upstream(
             };
             Ok((deployment, Some(simulator), "simulator"))
         }
-    }
-}
-
-/// Resolves when the workers may stop.
-async fn drain(shutdown: impl Future<Output = ()>, store: Store) {
-    shutdown.await;
-    info!(running = store.running(); "shutting down");
-    if timeout(END_TIMEOUT, store.drain()).await.is_err() {
-        warn!(running = store.running(); "replies did not end in time");
     }
 }
 

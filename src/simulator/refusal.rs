@@ -22,7 +22,9 @@ impl Refusal {
 
     fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
-            head: Head::new(status).with("Content-Type", content_type),
+            head: Head::new(status)
+                .with("Content-Type", content_type)
+                .with("apim-request-id", uuid::Uuid::new_v4().to_string()),
             body: body.into(),
         }
     }

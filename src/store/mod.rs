@@ -29,6 +29,7 @@ pub struct Store {
 
 /// What came of [`Store::create`].
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once a reply")]
 pub enum Created {
     /// A new reply; its `start` is written.
     New(Writer),

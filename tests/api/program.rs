@@ -1,0 +1,413 @@
+//! The program as people run it: start-up errors, subcommands, signals, and what it logs.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use rasta_stream::simulator::{Options, Pace, Simulator};
+use serde_json::json;
+
+use crate::client::{self, proven, soon};
+
+/// A directory with nothing in it, so that no `.env` of the developer's is read.
+struct Empty(PathBuf);
+
+impl Empty {
+    fn new(name: &str) -> Self {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Empty {
+    fn drop(&mut self) {
+        // What is left behind lies in the build directory.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn program(directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rasta-stream"));
+    command.args(args).current_dir(&directory.0).env_clear();
+    command.env(
+        "STATIC_DIR",
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("static"),
+    );
+    command.envs(env.iter().copied());
+    command
+}
+
+fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
+    program(&Empty::new(name), args, env).output().unwrap()
+}
+
+fn refusal(output: &Output) -> String {
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!output.status.success(), "{error}");
+    assert_eq!(error.lines().count(), 1, "one line: {error}");
+    error
+}
+
+/// A running server. It is killed by its handle if the test does not end it.
+struct Serving {
+    child: Child,
+    addr: SocketAddr,
+    log: BufReader<std::process::ChildStderr>,
+    _directory: Empty,
+}
+
+impl Serving {
+    fn start(name: &str, env: &[(&str, &str)]) -> Self {
+        let directory = Empty::new(name);
+        let mut command = program(&directory, &[], env);
+        command.env("PORT", "0").stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let port = line
+            .split("http://localhost:")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{line}"));
+        let port = port.split('/').next().unwrap().parse().unwrap();
+        Self {
+            child,
+            addr: ([127, 0, 0, 1], port).into(),
+            log,
+            _directory: directory,
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end; gives the exit code and what was logged after the first line.
+    fn finish(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_start_up_error_is_one_line_with_its_remedy() {
+    let endpoint = ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com");
+    for (env, words) in [
+        (
+            &[endpoint][..],
+            "AZURE_OPENAI_DEPLOYMENT is missing: set it",
+        ),
+        (
+            &[endpoint, ("AZURE_OPENAI_DEPLOYMENT", "d")],
+            "AZURE_OPENAI_API_KEY is missing: set it",
+        ),
+        (
+            &[("AZURE_OPENAI_API_KEY", "k")],
+            "AZURE_OPENAI_ENDPOINT is missing: set it",
+        ),
+        (
+            &[("PORT", "no")],
+            "PORT must be a number from 0 to 65535, and not \"no\"",
+        ),
+        (&[("STATIC_DIR", "nowhere")], "STATIC_DIR has no index.html"),
+    ] {
+        let error = refusal(&run("startup", &[], env));
+        assert!(
+            error.starts_with(&format!("rasta-stream: {words}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_in_one_line() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = refusal(&run("taken", &[], &[("PORT", &port)]));
+    assert!(error.contains("cannot listen on 127.0.0.1:"), "{error}");
+    assert!(error.contains("set HOST and PORT"), "{error}");
+}
+
+#[test]
+fn a_broken_dot_env_is_told_by_its_line() {
+    let directory = Empty::new("dotenv");
+    std::fs::write(
+        directory.0.join(".env"),
+        "PORT=0\nSYSTEM_PROMPT=two words\n",
+    )
+    .unwrap();
+    let error = refusal(&program(&directory, &[], &[]).output().unwrap());
+    assert!(error.contains(".env cannot be read at line 2"), "{error}");
+    assert!(!error.contains("two words"));
+}
+
+#[test]
+fn help_and_version_and_the_list_of_scenarios_are_printed() {
+    let help = run("help", &["--help"], &[]);
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    for word in [
+        "serve",
+        "check",
+        "simulate",
+        "healthcheck",
+        "[env: AZURE_OPENAI_ENDPOINT]",
+    ] {
+        assert!(help.contains(word), "{word} is not in\n{help}");
+    }
+    let version = String::from_utf8(run("version", &["--version"], &[]).stdout).unwrap();
+    assert_eq!(
+        version.trim(),
+        concat!("rasta-stream ", env!("CARGO_PKG_VERSION"))
+    );
+    let list = String::from_utf8(run("list", &["simulate", "--list"], &[]).stdout).unwrap();
+    assert!(list.lines().count() > 30);
+    assert!(list.contains("truncated"));
+}
+
+#[actix_web::test]
+async fn the_first_run_without_any_setting_serves_the_page_and_a_verse() {
+    let serving = Serving::start("first", &[]);
+    let page = client::send(serving.addr, "GET", "/", &[], None).await;
+    assert!(page.text().await.contains("<title>"));
+    let ready = client::send(serving.addr, "GET", "/readyz", &[], None).await;
+    assert_eq!(ready.json().await["upstream"], "simulator");
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream"),
+    ];
+    let body = Some(r#"{"prompt":"Tell me of the mountain"}"#);
+    let mut reply = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
+    let events = reply.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+    assert!(client::text_of(&events).contains("mountain"));
+
+    let port = serving.addr.port().to_string();
+    assert!(
+        run("healthy", &["healthcheck", "--port", &port], &[])
+            .status
+            .success()
+    );
+    assert!(
+        run(
+            "healthy-env",
+            &["healthcheck"],
+            &[("PORT", &port), ("HOST", "0.0.0.0")]
+        )
+        .status
+        .success()
+    );
+    serving.signal("-INT");
+    let (code, log) = serving.finish();
+    assert_eq!(code, Some(0), "{log}");
+    let error = refusal(&run("unhealthy", &["healthcheck", "--port", &port], &[]));
+    assert!(error.contains("is the server running?"), "{error}");
+}
+
+#[actix_web::test]
+async fn sigterm_ends_every_live_reply_and_the_program_exits_0() {
+    let serving = Serving::start("sigterm", &[]);
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream"),
+    ];
+    let body = Some(r#"{"prompt":"river"}"#);
+    let mut viewers = Vec::new();
+    for _ in 0..3 {
+        let mut viewer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
+        assert_eq!(viewer.next_stored().await.unwrap().name, "start");
+        viewers.push(viewer);
+    }
+    serving.signal("-TERM");
+    for viewer in &mut viewers {
+        let rest = viewer.rest().await;
+        assert_eq!(
+            rest.last().unwrap().data["error"]["code"],
+            "server_shutdown"
+        );
+    }
+    let (code, log) = serving.finish();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[actix_web::test]
+async fn neither_key_nor_prompt_nor_reply_nor_a_whole_id_is_ever_logged() {
+    for (scenario, format) in [
+        ("any", "text"),
+        ("sim-unauthorized", "json"),
+        ("sim-error-in-stream", "text"),
+        ("sim-bad-json", "json"),
+    ] {
+        let options = Options {
+            pace: Pace::Instant,
+            ..Options::default()
+        };
+        let simulator = Simulator::start(options).await.unwrap();
+        let serving = Serving::start(
+            "secrets",
+            &[
+                ("AZURE_OPENAI_ENDPOINT", &simulator.url()),
+                ("AZURE_OPENAI_DEPLOYMENT", scenario),
+                ("AZURE_OPENAI_API_KEY", "canary-key-5f1c"),
+                ("SYSTEM_PROMPT", "canary-system-77ab"),
+                ("RUST_LOG", "trace"),
+                ("LOG_FORMAT", format),
+            ],
+        );
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Accept", "text/event-stream"),
+        ];
+        let body = json!({"prompt": "canary-prompt-93de"}).to_string();
+        let mut reply =
+            client::send(serving.addr, "POST", "/v1/replies", &headers, Some(&body)).await;
+        let id = reply
+            .header("location")
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        let events = reply.rest().await;
+        proven(&events);
+        let broken = client::send(
+            serving.addr,
+            "POST",
+            "/v1/replies",
+            &headers[..1],
+            Some("{\"prompt\": canary-prompt-93de"),
+        )
+        .await;
+        assert!(!broken.text().await.contains("canary"));
+        serving.signal("-TERM");
+        let (_, log) = serving.finish();
+        assert!(log.contains("reply ended"), "{log}");
+        for secret in [
+            "canary-key-5f1c",
+            "canary-system-77ab",
+            "canary-prompt-93de",
+            &id,
+        ] {
+            assert!(
+                !log.contains(secret),
+                "{secret} is in the log of {scenario}:\n{log}"
+            );
+        }
+        let text = client::text_of(&events);
+        if let Some(line) = text.lines().find(|line| line.len() > 12) {
+            assert!(!log.contains(line), "the reply is in the log:\n{log}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn json_logs_are_one_object_a_line() {
+    let serving = Serving::start("json-logs", &[("LOG_FORMAT", "json")]);
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream"),
+    ];
+    let body = Some(r#"{"prompt":"river"}"#);
+    client::send(serving.addr, "POST", "/v1/replies", &headers, body)
+        .await
+        .rest()
+        .await;
+    serving.signal("-TERM");
+    let (_, log) = serving.finish();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ended = lines
+        .iter()
+        .find(|line| line["message"] == "reply ended")
+        .unwrap();
+    assert_eq!(ended["status"], "completed");
+    assert!(ended["bytes"].as_u64().unwrap() > 0);
+    assert!(ended["time"].as_str().unwrap().ends_with('Z'));
+}
+
+#[actix_web::test]
+async fn check_says_in_one_sentence_what_is_wrong() {
+    let options = Options {
+        pace: Pace::Instant,
+        ..Options::default()
+    };
+    let simulator = Simulator::start(options).await.unwrap();
+    let url = simulator.url();
+    let check = async |deployment: &str, endpoint: &str| {
+        let env: Vec<(String, String)> = [
+            ("AZURE_OPENAI_ENDPOINT", endpoint),
+            ("AZURE_OPENAI_DEPLOYMENT", deployment),
+            ("AZURE_OPENAI_API_KEY", "canary-key-5f1c"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+        let run = tokio::task::spawn_blocking(move || {
+            let env: Vec<(&str, &str)> = env
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            run("check", &["check"], &env)
+        });
+        soon("the check", run).await.unwrap()
+    };
+    let well = check("mine", &url).await;
+    assert!(well.status.success());
+    let sentence = String::from_utf8(well.stdout).unwrap();
+    assert!(
+        sentence.starts_with("All is well: \"mine\" at http://127.0.0.1:"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("(model sim-"), "{sentence}");
+    for (deployment, words) in [
+        (
+            "sim-unauthorized",
+            "check that AZURE_OPENAI_API_KEY is a key of this very resource",
+        ),
+        (
+            "sim-deployment-not-found",
+            "check AZURE_OPENAI_DEPLOYMENT against the names in the portal",
+        ),
+        ("sim-rate-limited", "wait, or raise the deployment's quota"),
+        (
+            "sim-unavailable",
+            "check AZURE_OPENAI_ENDPOINT and the network",
+        ),
+        (
+            "sim-html-200",
+            "check that AZURE_OPENAI_ENDPOINT is the address of an API",
+        ),
+    ] {
+        let error = refusal(&check(deployment, &url).await);
+        assert!(error.contains(words), "{deployment}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let error = refusal(&check("d", "http://127.0.0.1:1").await);
+    assert!(
+        error.contains("check AZURE_OPENAI_ENDPOINT and the network"),
+        "{error}"
+    );
+    let error = refusal(&run("check-none", &["check"], &[]));
+    assert!(error.contains("No Azure OpenAI is configured"), "{error}");
+}
