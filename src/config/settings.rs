@@ -48,14 +48,6 @@ pub enum Command {
 /// The settings of `serve` and `check`.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on; 0.0.0.0 for all
-    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
-    pub host: IpAddr,
-
-    /// Port to listen on; 0 lets the system choose
-    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
-    pub port: u16,
-
     /// The Azure OpenAI resource, such as https://NAME.openai.azure.com, in any form the portal
     /// shows; or the base URL of an OpenAI-compatible server, ending in /v1
     #[arg(long, env = "AZURE_OPENAI_ENDPOINT")]
@@ -102,14 +94,13 @@ pub struct Settings {
         value_parser = from_1_to::<1_000_000_000>)]
     pub max_history_chars: u64,
 
-    /// Silence after which a viewer gets a ping
-    #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub ping_seconds: Duration,
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
+    pub host: IpAddr,
 
-    /// Pad deltas with random characters, so that their lengths do not give the text away
-    #[arg(long, env = "PAD", value_name = "BOOL", default_value = "true",
-        action = clap::ArgAction::Set, value_parser = boolean)]
-    pub pad: bool,
+    /// Port to listen on; 0 lets the system choose
+    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
+    pub port: u16,
 
     /// Threads that serve; the default is one a core
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = from_1_to::<1024>)]
@@ -118,6 +109,15 @@ pub struct Settings {
     /// Directory of the page
     #[arg(long, env = "STATIC_DIR", value_name = "DIR", default_value = "static")]
     pub static_dir: PathBuf,
+
+    /// Silence after which a viewer gets a ping
+    #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub ping_seconds: Duration,
+
+    /// Pad deltas with random characters, so that their lengths do not give the text away
+    #[arg(long, env = "PAD", value_name = "BOOL", default_value = "true",
+        action = clap::ArgAction::Set, value_parser = boolean)]
+    pub pad: bool,
 
     /// How long upstream may take to answer at all
     #[arg(long, env = "FIRST_BYTE_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]

@@ -135,7 +135,7 @@ impl Writer {
         let added = self.log.add(blocks, ends, &mut self.wakers);
         if added {
             self.last = seq;
-            self.bytes += batch.len();
+            self.bytes += batch.len() + events.len() * size_of::<Bytes>();
             for event in events {
                 match event {
                     ReplyEvent::Delta { text } => self.transcript.append(text),

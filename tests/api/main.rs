@@ -15,6 +15,7 @@ mod app;
 mod client;
 
 mod contract;
+mod documents;
 mod failures;
 mod layering;
 mod lifetime;

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Installs what the checks need and runs every check and test there is: the one command for
+# people and for CI. Wants Rust (cargo, rustfmt, clippy) and, for what is missing, apt-get.
+#
+# A tool that cannot be had is a failure, never a skipped test. One check alone depends on the
+# network it finds: advisories, whose database is a git repository on a public host.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+exec </dev/null # Nothing here may wait for an answer.
+
+readonly CARGO_DENY_VERSION=0.20.2
+readonly OPENAI_SDK_VERSION=3.54.0
+
+# All that follows relies on the place, also where the caller keeps build output elsewhere.
+export CARGO_TARGET_DIR="$PWD/target"
+readonly TOOLS=target/tools
+readonly SDK_VENV=target/sdk-venv
+
+say() { printf '\n== %s\n' "$*"; }
+
+die() {
+  printf 'test.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+step() {
+  say "$*"
+  local since=$SECONDS
+  "$@"
+  printf '== done in %d s\n' "$((SECONDS - since))"
+}
+
+# Debian's packages, only those whose command is not there.
+install_packages() {
+  local missing=()
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v git >/dev/null || missing+=(git) # Fetches the advisories.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+  ((${#missing[@]})) || return 0
+
+  say "install ${missing[*]}"
+  command -v apt-get >/dev/null || die "no apt-get here: install ${missing[*]} by hand"
+  local as_root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || die "not root and no sudo: install ${missing[*]} by hand"
+    as_root=(sudo)
+  fi
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get --quiet --yes -o DPkg::Lock::Timeout=300)
+  "${apt[@]}" update || die "apt-get update failed"
+  "${apt[@]}" install --no-install-recommends "${missing[@]}" ||
+    die "apt-get could not install ${missing[*]}"
+}
+
+check_toolchain() {
+  # Rustup adds itself to the PATH of login shells only.
+  command -v cargo >/dev/null || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+  command -v cargo >/dev/null || die "no cargo: install Rust from https://rustup.rs"
+  cargo fmt --version >/dev/null 2>&1 || die "no rustfmt: rustup component add rustfmt"
+  cargo clippy --version >/dev/null 2>&1 || die "no clippy: rustup component add clippy"
+}
+
+# Built here, since nobody ships a current binary. A dev build without debug information compiles
+# in about a minute and checks this crate's graph in a second.
+install_cargo_deny() {
+  [[ "$("$TOOLS/bin/cargo-deny" --version 2>/dev/null)" == "cargo-deny $CARGO_DENY_VERSION" ]] &&
+    return
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version "$CARGO_DENY_VERSION" \
+    --locked --debug --force --quiet --no-track --root "$TOOLS" --target-dir "$TOOLS/build"
+  rm -rf "$TOOLS/build"
+}
+
+cargo_deny() { "$TOOLS/bin/cargo-deny" --locked "$@"; }
+
+check_advisories() {
+  local said
+  if said=$(GIT_TERMINAL_PROMPT=0 timeout 120 "$TOOLS/bin/cargo-deny" fetch db 2>&1); then
+    cargo_deny check --disable-fetch advisories
+  else
+    echo "test.sh: advisories NOT checked, their database is out of reach: ${said##*$'\n'}"
+  fi
+}
+
+install_sdk() {
+  "$SDK_VENV/bin/python" -c 'import importlib.metadata as m, sys
+sys.exit(m.version("openai") != sys.argv[1])' "$OPENAI_SDK_VERSION" 2>/dev/null && return
+  python3 -m venv --clear "$SDK_VENV"
+  "$SDK_VENV/bin/python" -m pip --disable-pip-version-check install --quiet \
+    "openai==$OPENAI_SDK_VERSION"
+}
+
+install_packages
+check_toolchain
+
+# The SDK check takes the program that the tests have built. A `cargo build` of its own would
+# compile many dependencies again, with the features they have without the dev-dependencies.
+step cargo fmt --all --check
+step cargo clippy --all-targets --locked -- -D warnings
+step cargo test --locked
+RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
+step install_sdk
+step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
+step install_cargo_deny
+step cargo_deny check --hide-inclusion-graph bans licenses sources
+step check_advisories
+
+say "every check passed in $SECONDS s"
