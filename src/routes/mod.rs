@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use actix_files::Files;
 use actix_web::{
     ResponseError as _,
-    body::MessageBody,
+    body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::{DefaultHeaders, Next},
     web,
@@ -107,8 +107,8 @@ pub fn default_headers() -> DefaultHeaders {
 /// Turns errors that are not ours, a caught panic's among them, into a [`Problem`].
 pub async fn problems_only(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     next.call(request)
         .await
         .map_err(|error| match error.as_error::<Problem>() {
@@ -134,4 +134,35 @@ async fn found(service: &Service, id: &str) -> Result<Arc<Log>, Problem> {
         .find(id)
         .await
         .ok_or_else(Problem::reply_not_found)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, body::to_bytes, middleware::from_fn, test};
+    use actix_web_lab::middleware::CatchPanic;
+
+    use super::*;
+
+    async fn panics() -> String {
+        panic!("with a secret")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_in_a_handler_is_a_problem_that_does_not_quote_it() {
+        let app = App::new()
+            .wrap(CatchPanic::default())
+            .wrap(from_fn(problems_only))
+            .route("/", web::get().to(panics));
+        let app = test::init_service(app).await;
+        let request = test::TestRequest::get().uri("/").to_request();
+        let error = test::try_call_service(&app, request).await.unwrap_err();
+        let response = error.error_response();
+        assert_eq!(response.status(), 500);
+        let Ok(body) = to_bytes(response.into_body()).await else {
+            panic!("a body")
+        };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], "internal");
+        assert!(!body.to_string().contains("secret"));
+    }
 }

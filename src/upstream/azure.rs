@@ -19,7 +19,7 @@ use awc::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::fault::{Fault, RefusalHead};
@@ -91,6 +91,7 @@ pub(super) struct Azure {
     client: Client,
     url: String,
     credential: Option<(HeaderName, HeaderValue)>,
+    key: Option<SecretString>,
     model: String,
     kind: EndpointKind,
     settings: ModelConfig,
@@ -132,6 +133,7 @@ impl Azure {
             client,
             url: deployment.endpoint.url.to_string(),
             credential,
+            key: deployment.key.clone(),
             model: deployment.endpoint.deployment.clone(),
             kind,
             settings: settings.clone(),
@@ -177,11 +179,19 @@ impl Azure {
             .or(header("x-request-id"))
             .map(str::to_owned);
         if response.status() != StatusCode::OK {
-            let fault = refusal(response).await;
+            let fault = self.without_key(refusal(response).await);
             return Err(fault.with_request_id(request_id.as_deref()));
         }
         let body = response.map_err(|error| error.to_string());
         Ok((Body::new(body), request_id))
+    }
+
+    /// Some servers quote the key that they refuse, and the cause goes to the log.
+    fn without_key(&self, mut fault: Fault) -> Fault {
+        if let Some(key) = &self.key {
+            fault.cause = fault.cause.replace(key.expose_secret(), "[key]");
+        }
+        fault
     }
 
     fn encode(&self, request: &ChatRequest) -> Result<Bytes, Fault> {

@@ -6,24 +6,21 @@
 //!
 //! This module knows nothing of connections or of time, and makes no events.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de::Visitor};
+use serde_json::value::RawValue;
 
 use super::fault::Fault;
 use crate::event::{ErrorCode, FinishReason, Usage};
 
-/// What one frame said.
-#[derive(Debug, PartialEq)]
-pub enum Frame {
-    /// A chunk; it may say nothing that we use, and still is a sign of life.
-    Chunk(Chunk),
-    /// `[DONE]`: nothing follows.
-    Done,
+/// Whether more can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It can.
+    More,
+    /// `[DONE]` came, or the connection has ended in order.
+    Ended,
 }
 
 /// The part of a chunk that concerns a reply.
@@ -42,36 +39,45 @@ pub struct Chunk {
 /// Turns frames into chunks, and keeps what must be remembered from one to the next.
 #[derive(Debug, Default)]
 pub struct Normaliser {
+    /// The JSON of the newest model's name.
     model: String,
     /// The first half of a character that upstream split over two chunks.
     high: Option<u16>,
 }
 
 impl Normaliser {
-    /// Reads one frame. Data that is empty says nothing.
+    /// Reads one frame, and adds its chunk to `chunks`: also one that says nothing that we use,
+    /// since it is a sign of life. Data that is empty is no chunk.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] with `upstream_error` for an error object, `upstream_protocol` for data that is
-    /// not a chunk.
-    pub fn read(&mut self, event: &str, data: &str) -> Result<Frame, Fault> {
+    /// A [`Fault`] with `upstream_error` for an error object, `upstream_protocol` for what is not a
+    /// chunk. Text that stands beside a fault is added first.
+    pub fn read(
+        &mut self,
+        event: &str,
+        data: &str,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<Progress, Fault> {
         // The official clients end on whatever begins so.
         if data.starts_with("[DONE]") {
-            return Ok(Frame::Done);
+            return Ok(Progress::Ended);
         }
         if data.trim().is_empty() {
-            return Ok(Frame::Chunk(Chunk::default()));
+            return Ok(Progress::More);
         }
         let wire = WireChunk::parse(data)?;
-        if event == "error" || wire.object.is("error") || truthy(&wire.error) {
-            let said = if truthy(&wire.error) {
-                wire.error
-            } else {
-                Value::Null
-            };
-            return Err(Fault::in_stream(&said));
+        if let Some(error) = wire.error.filter(|error| is_truthy(error)) {
+            return Err(Fault::in_stream(error.get()));
         }
-        self.chunk(wire).map(Frame::Chunk)
+        if event == "error"
+            || wire
+                .object
+                .is_some_and(|object| object.get() == "\"error\"")
+        {
+            return Err(Fault::in_stream(data));
+        }
+        self.take(wire, chunks)
     }
 
     /// The end of the stream: half a character that never got its other half.
@@ -81,33 +87,33 @@ impl Normaliser {
             .map(|_| char::REPLACEMENT_CHARACTER.to_string())
     }
 
-    fn chunk(&mut self, wire: WireChunk<'_>) -> Result<Chunk, Fault> {
+    fn take(&mut self, wire: WireChunk<'_>, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         let mut chunk = Chunk {
-            usage: usage(wire.usage),
+            model: wire.model.and_then(|model| self.new_model(model)),
+            // Null in every chunk but the last; in an unknown form it is as good as absent.
+            usage: wire
+                .usage
+                .and_then(|usage| serde_json::from_str(usage.get()).ok()),
             ..Chunk::default()
         };
-        if let Some(model) = wire
-            .model
-            .0
-            .filter(|model| !model.is_empty() && *model != self.model)
-        {
-            self.model = model.into_owned();
-            chunk.model = Some(self.model.clone());
-        }
+        let mut fault = None;
         // We ask for one choice. No choice at all does not mean no more text: Azure opens with a
         // chunk that has only filter results, and closes with one that has only usage.
         for choice in wire.choices.unwrap_or_default() {
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
-            if let Some(delta) = choice.delta
-                && let Some(text) = delta.content
-                && let Some(text) = self.join(text.0)
-            {
-                chunk.text.get_or_insert_default().push_str(&text);
+            let delta = choice.delta.unwrap_or_default();
+            // A refusal is what the model says in the place of an answer.
+            for text in [delta.content, delta.refusal].into_iter().flatten() {
+                if let Some(text) = self.join(text.0) {
+                    chunk.text.get_or_insert_default().push_str(&text);
+                }
             }
-            if let Some(reason) = choice.finish_reason.0 {
-                chunk.finish = Some(finish_reason(&reason)?);
+            match choice.finish_reason.map(finish_reason) {
+                Some(Ok(reason)) => chunk.finish = reason.or(chunk.finish),
+                Some(Err(bad)) => fault = Some(bad),
+                None => {}
             }
         }
         if chunk.finish.is_some()
@@ -115,7 +121,18 @@ impl Normaliser {
         {
             chunk.text.get_or_insert_default().push_str(&rest);
         }
-        Ok(chunk)
+        chunks.push(chunk);
+        fault.map_or(Ok(Progress::More), Err)
+    }
+
+    fn new_model(&mut self, json: &RawValue) -> Option<String> {
+        if json.get() == self.model {
+            return None;
+        }
+        json.get().clone_into(&mut self.model);
+        serde_json::from_str(json.get())
+            .ok()
+            .filter(|name: &String| !name.is_empty())
     }
 
     /// Makes a string of `text`, which may begin with the second half of a surrogate pair and end
@@ -178,13 +195,17 @@ fn next_half(bytes: &[u8]) -> Option<usize> {
 }
 
 /// As the Chat Completions API has them, and the names that other servers give the same things.
-fn finish_reason(reason: &str) -> Result<FinishReason, Fault> {
-    match reason {
-        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => Ok(FinishReason::Stop),
-        "length" | "max_tokens" | "model_length" => Ok(FinishReason::Length),
-        "tool_calls" => Ok(FinishReason::ToolCalls),
-        "function_call" => Ok(FinishReason::FunctionCall),
-        "content_filter" => Ok(FinishReason::ContentFilter),
+fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
+    let Ok(reason) = serde_json::from_str::<String>(json.get()) else {
+        return Ok(None);
+    };
+    match reason.as_str() {
+        "" => Ok(None),
+        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => Ok(Some(FinishReason::Stop)),
+        "length" | "max_tokens" | "model_length" => Ok(Some(FinishReason::Length)),
+        "tool_calls" => Ok(Some(FinishReason::ToolCalls)),
+        "function_call" => Ok(Some(FinishReason::FunctionCall)),
+        "content_filter" => Ok(Some(FinishReason::ContentFilter)),
         "error" => Err(Fault::new(
             ErrorCode::UpstreamError,
             "finish_reason=error".to_owned(),
@@ -196,38 +217,24 @@ fn finish_reason(reason: &str) -> Result<FinishReason, Fault> {
     }
 }
 
-fn usage(value: Value) -> Option<Usage> {
-    // Null in every chunk but the last; in an unknown form it is as good as absent.
-    if value.is_null() {
-        None
-    } else {
-        serde_json::from_value(value).ok()
-    }
+/// As Python has it, by which the official client decides whether `error` is one.
+fn is_truthy(json: &RawValue) -> bool {
+    !matches!(json.get(), "null" | "false" | "0" | "\"\"" | "[]" | "{}")
 }
 
-fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(said) => *said,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-    }
-}
-
+/// What is raw is looked at only where it is there, and may be of any type.
 #[derive(Deserialize)]
 struct WireChunk<'a> {
-    #[serde(default)]
+    #[serde(borrow, default)]
     choices: Option<Vec<WireChoice<'a>>>,
     #[serde(borrow, default)]
-    model: LenientStr<'a>,
+    model: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    object: LenientStr<'a>,
-    #[serde(default)]
-    usage: Value,
-    #[serde(default)]
-    error: Value,
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 impl<'a> WireChunk<'a> {
@@ -255,13 +262,15 @@ struct WireChoice<'a> {
     #[serde(default)]
     delta: Option<WireDelta>,
     #[serde(borrow, default)]
-    finish_reason: LenientStr<'a>,
+    finish_reason: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct WireDelta {
     #[serde(default)]
     content: Option<WireText>,
+    #[serde(default)]
+    refusal: Option<WireText>,
 }
 
 /// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot: serde_json
@@ -286,73 +295,21 @@ impl<'de> Deserialize<'de> for WireText {
     }
 }
 
-/// A string where one is, nothing where anything else is.
-#[derive(Default)]
-struct LenientStr<'a>(Option<Cow<'a, str>>);
-
-impl LenientStr<'_> {
-    fn is(&self, text: &str) -> bool {
-        self.0.as_deref() == Some(text)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for LenientStr<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = LenientStr<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(LenientStr(Some(Cow::Borrowed(text))))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(LenientStr(Some(Cow::Owned(text.to_owned()))))
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(LenientStr(None))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(LenientStr(None))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(LenientStr(None))
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(LenientStr(None))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(LenientStr(None))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(LenientStr(None))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(LenientStr(None))
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn read(normaliser: &mut Normaliser, data: &str) -> Chunk {
+        let mut chunks = Vec::new();
+        assert_eq!(
+            normaliser.read("", data, &mut chunks).unwrap(),
+            Progress::More
+        );
+        assert_eq!(chunks.len(), 1, "for {data}");
+        chunks.remove(0)
+    }
 
     fn texts(chunks: &[&str]) -> Vec<Option<String>> {
         let mut normaliser = Normaliser::default();
@@ -360,10 +317,7 @@ mod tests {
             .iter()
             .map(|content| {
                 let data = format!("{{\"choices\":[{{\"delta\":{{\"content\":{content}}}}}]}}");
-                match normaliser.read("", &data).unwrap() {
-                    Frame::Chunk(chunk) => chunk.text,
-                    Frame::Done => None,
-                }
+                read(&mut normaliser, &data).text
             })
             .collect();
         texts.extend(normaliser.finish().map(Some));
@@ -376,7 +330,7 @@ mod tests {
 
     fn code(event: &str, data: &str) -> ErrorCode {
         Normaliser::default()
-            .read(event, data)
+            .read(event, data, &mut Vec::new())
             .unwrap_err()
             .error
             .code
@@ -402,14 +356,38 @@ mod tests {
     #[test]
     fn a_finish_hands_out_the_half_that_waits() {
         let mut normaliser = Normaliser::default();
-        normaliser
-            .read("", r#"{"choices":[{"delta":{"content":"\ud83e"}}]}"#)
-            .unwrap();
-        let last = normaliser.read("", r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#);
-        let Ok(Frame::Chunk(chunk)) = last else {
-            panic!("a chunk")
+        read(
+            &mut normaliser,
+            r#"{"choices":[{"delta":{"content":"\ud83e"}}]}"#,
+        );
+        let last = read(
+            &mut normaliser,
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        );
+        assert_eq!(last.text, some("\u{FFFD}"));
+    }
+
+    #[test]
+    fn a_refusal_is_text() {
+        let data = r#"{"choices":[{"delta":{"content":null,"refusal":"No."}}]}"#;
+        assert_eq!(read(&mut Normaliser::default(), data).text, some("No."));
+    }
+
+    #[test]
+    fn text_beside_a_bad_finish_reason_is_kept() {
+        let data =
+            r#"{"model":"m","choices":[{"delta":{"content":"a"},"finish_reason":"because"}]}"#;
+        let mut chunks = Vec::new();
+        let fault = Normaliser::default()
+            .read("", data, &mut chunks)
+            .unwrap_err();
+        assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol);
+        let kept = Chunk {
+            text: some("a"),
+            model: some("m"),
+            ..Chunk::default()
         };
-        assert_eq!(chunk.text, some("\u{FFFD}"));
+        assert_eq!(chunks, [kept]);
     }
 
     #[test]
@@ -422,10 +400,14 @@ mod tests {
             r#"{"choices":[{"delta":null,"finish_reason":null}],"usage":{"prompt_tokens":-1}}"#,
             r#"{"choices":[{"delta":{"content":null},"finish_reason":false}],"error":""}"#,
             r#"{"choices":[{"index":1,"delta":{"content":"another choice"}}]}"#,
-            " ",
+            r#"{"choices":[{"delta":{},"finish_reason":""}]}"#,
+            r#"{"model":"\ud83e","object":"\ud83e","usage":{"x":"\ud83e"}}"#,
         ] {
-            let frame = Normaliser::default().read("", data).unwrap();
-            assert_eq!(frame, Frame::Chunk(Chunk::default()), "for {data}");
+            assert_eq!(
+                read(&mut Normaliser::default(), data),
+                Chunk::default(),
+                "for {data}"
+            );
         }
     }
 
@@ -438,6 +420,7 @@ mod tests {
             ),
             ("", r#"{"error":{"code":500,"message":"m"}}"#),
             ("", r#"{"error":"plain"}"#),
+            ("", r#"{"error":{"message":"half a character: \ud83e"}}"#),
             ("", r#"{"object":"error","message":"m","code":40001}"#),
             ("error", r#"{"message":"m"}"#),
             (
@@ -467,29 +450,35 @@ mod tests {
 
     #[test]
     fn the_cause_of_a_protocol_error_does_not_quote_the_reply() {
+        let data = r#"{"choices":[{"delta":{"content":{"secret":1}}}]}"#;
         let fault = Normaliser::default()
-            .read("", r#"{"choices":[{"delta":{"content":{"secret":1}}}]}"#)
+            .read("", data, &mut Vec::new())
             .unwrap_err();
         assert!(!fault.cause.contains("secret"), "{}", fault.cause);
     }
 
     #[test]
-    fn whatever_begins_like_done_is_done() {
+    fn whatever_begins_like_done_is_done_and_nothing_is_no_chunk() {
+        let mut chunks = Vec::new();
         for data in ["[DONE]", "[DONE] ", "[DONE]\n"] {
-            assert_eq!(Normaliser::default().read("", data).unwrap(), Frame::Done);
+            let read = Normaliser::default().read("", data, &mut chunks);
+            assert_eq!(read.unwrap(), Progress::Ended);
         }
+        assert_eq!(
+            Normaliser::default().read("", " ", &mut chunks).unwrap(),
+            Progress::More
+        );
+        assert_eq!(chunks, []);
     }
 
     #[test]
     fn the_model_is_named_once() {
         let mut normaliser = Normaliser::default();
-        let mut model = |name: &str| match normaliser.read("", &format!("{{\"model\":{name}}}")) {
-            Ok(Frame::Chunk(chunk)) => chunk.model,
-            _ => None,
-        };
+        let mut model = |name: &str| read(&mut normaliser, &format!("{{\"model\":{name}}}")).model;
         assert_eq!(model("\"\""), None);
         assert_eq!(model("\"a\""), some("a"));
         assert_eq!(model("\"a\""), None);
+        assert_eq!(model("7"), None);
         assert_eq!(model("\"b\""), some("b"));
     }
 

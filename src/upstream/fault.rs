@@ -47,10 +47,12 @@ impl Fault {
         }
     }
 
-    /// An error object in the midst of a stream.
+    /// An error in the midst of a stream: its JSON, of any type.
     #[must_use]
-    pub fn in_stream(error: &Value) -> Self {
-        Self::new(ErrorCode::UpstreamError, Words::of(error).cause())
+    pub fn in_stream(json: &str) -> Self {
+        // What no Value can hold (half a character) is told without its words.
+        let error: Value = serde_json::from_str(json).unwrap_or_default();
+        Self::new(ErrorCode::UpstreamError, Words::of(&error).cause())
     }
 
     /// An answer with another status than 200.

@@ -18,10 +18,13 @@ use futures_util::StreamExt as _;
 
 use self::{
     azure::{Azure, Body},
-    chunk::{Frame, Normaliser},
+    chunk::Normaliser,
     sse::Decoder,
 };
-pub use self::{chunk::Chunk, fault::Fault};
+pub use self::{
+    chunk::{Chunk, Progress},
+    fault::Fault,
+};
 use crate::{
     chat::ChatRequest,
     config::{DeploymentConfig, ModelConfig},
@@ -65,19 +68,8 @@ pub struct Reply {
     request_id: Option<String>,
     decoder: Decoder,
     normaliser: Normaliser,
-    /// No frame has come.
-    silent: bool,
     /// No byte has come.
     empty: bool,
-}
-
-/// Whether more can come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It can.
-    More,
-    /// `[DONE]` came, or the connection has ended in order.
-    Ended,
 }
 
 impl Reply {
@@ -87,7 +79,6 @@ impl Reply {
             request_id,
             decoder: Decoder::default(),
             normaliser: Normaliser::default(),
-            silent: true,
             empty: true,
         }
     }
@@ -121,17 +112,12 @@ impl Reply {
 
     fn take(&mut self, bytes: &[u8], chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         self.empty &= bytes.is_empty();
-        let (normaliser, silent) = (&mut self.normaliser, &mut self.silent);
+        let normaliser = &mut self.normaliser;
         let mut outcome = Ok(Progress::More);
         let decoded = self.decoder.push(bytes, |frame| {
-            *silent = false;
             // What follows the end, or a fault, is not part of the reply.
             if outcome == Ok(Progress::More) {
-                match normaliser.read(&frame.event, &frame.data) {
-                    Ok(Frame::Chunk(chunk)) => chunks.push(chunk),
-                    Ok(Frame::Done) => outcome = Ok(Progress::Ended),
-                    Err(fault) => outcome = Err(fault),
-                }
+                outcome = normaliser.read(&frame.event, &frame.data, chunks);
             }
         });
         if outcome == Ok(Progress::More)
@@ -149,27 +135,22 @@ impl Reply {
     }
 
     fn end(&mut self, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
-        let (normaliser, silent) = (&mut self.normaliser, &mut self.silent);
-        let mut fault = None;
+        let normaliser = &mut self.normaliser;
+        let mut outcome = Ok(Progress::Ended);
         self.decoder.finish(|frame| {
-            *silent = false;
-            match normaliser.read(&frame.event, &frame.data) {
-                Ok(Frame::Chunk(chunk)) => chunks.push(chunk),
-                Ok(Frame::Done) => {}
+            match normaliser.read(&frame.event, &frame.data, chunks) {
                 // Cut in mid-frame: that it was cut is the fault, and not what is left of it.
-                Err(error) if error.error.code == ErrorCode::UpstreamProtocol => {}
-                Err(error) => fault = Some(error),
+                Err(fault) if fault.error.code == ErrorCode::UpstreamProtocol => {}
+                Err(fault) => outcome = Err(fault),
+                Ok(_) => {}
             }
         });
         self.flush_text(chunks);
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        if self.silent && !self.empty {
+        if !self.empty && !self.decoder.has_recognised() {
             let cause = "the body is not an event stream".to_owned();
-            return Err(Fault::new(ErrorCode::UpstreamProtocol, cause));
+            outcome = Err(Fault::new(ErrorCode::UpstreamProtocol, cause));
         }
-        Ok(Progress::Ended)
+        outcome
     }
 
     fn flush_text(&mut self, chunks: &mut Vec<Chunk>) {

@@ -46,6 +46,7 @@ pub struct Decoder {
     mark: Mark,
     /// The last byte was a carriage return, so that a line feed now is part of the same line end.
     after_cr: bool,
+    recognised: bool,
 }
 
 /// What has been seen of the byte order mark that may open a stream.
@@ -128,6 +129,13 @@ impl Decoder {
         self.dispatch(&mut on_frame);
     }
 
+    /// Whether any line so far was one of an event stream: a comment or a known field. If none was
+    /// the body is something else, such as a proxy's page.
+    #[must_use]
+    pub fn has_recognised(&self) -> bool {
+        self.recognised
+    }
+
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLong> {
         if self.line.len() + part.len() > MAX_FRAME_BYTES {
             return Err(TooLong);
@@ -152,6 +160,7 @@ impl Decoder {
             }
             None => (line, &[][..]),
         };
+        self.recognised |= matches!(field, b"" | b"data" | b"event" | b"id" | b"retry");
         match field {
             b"data" => {
                 if self.data.len() + value.len() >= MAX_FRAME_BYTES {
@@ -279,6 +288,28 @@ mod tests {
             .map(|(e, d, i)| ((*e).to_owned(), (*d).to_owned(), (*i).to_owned()))
             .collect();
         assert_eq!(frames, expected);
+    }
+
+    #[test]
+    fn a_body_that_is_no_event_stream_is_told_apart() {
+        for (body, is_one) in [
+            (&b"<html>\n<style>a: b</style>\n"[..], false),
+            (b"{\"id\": \"data\"}", false),
+            (b"", false),
+            (b": keep-alive\n", true),
+            (b"retry: 10\n\n", true),
+            (b"data: x", true),
+        ] {
+            let mut decoder = Decoder::default();
+            decoder.push(body, |_| {}).unwrap();
+            decoder.finish(|_| {});
+            assert_eq!(
+                decoder.has_recognised(),
+                is_one,
+                "for {}",
+                body.escape_ascii()
+            );
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod documents;
 mod failures;
 mod layering;
 mod lifetime;
+
 mod program;
 mod resume;
 mod streaming;

@@ -1,0 +1,136 @@
+//! The hot path in parts: bytes → frames → chunks, events → bytes, log → viewers. `cargo bench`
+//! prints time an event; compare rows of one run, since absolute times are those of the machine.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use divan::{Bencher, black_box, counter::ItemsCount};
+use futures_util::FutureExt as _;
+use rasta_stream::{
+    config::StoreConfig,
+    event::{Pad, ReplyEvent, Seq},
+    store::{Created, Next, Store},
+    upstream::{chunk::Normaliser, sse::Decoder},
+};
+
+/// A delta as Azure's default filter sends it, about 400 bytes.
+const CHUNK: &str = concat!(
+    r#"data: {"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"#,
+    r#""delta":{"content":" river"},"finish_reason":null,"index":0,"logprobs":null}],"#,
+    r#""created":1790000000,"id":"chatcmpl-0123456789abcdefghijklmnopqrs","#,
+    r#""model":"gpt-x-2026-01-01","obfuscation":"q7Zp0","object":"chat.completion.chunk","#,
+    r#""service_tier":"default","system_fingerprint":null,"usage":null}"#,
+    "\n\n"
+);
+const EVENTS: usize = 1000;
+
+fn main() {
+    divan::main();
+}
+
+/// Upstream's bytes to chunks, in reads of so many bytes.
+#[divan::bench(args = [usize::MAX, 4096, 400, 37])]
+fn decode(bencher: Bencher<'_, '_>, read: usize) {
+    let stream = CHUNK.repeat(EVENTS);
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
+        let (mut decoder, mut normaliser) = (Decoder::default(), Normaliser::default());
+        let mut chunks = Vec::new();
+        for part in stream.as_bytes().chunks(read.min(stream.len())) {
+            decoder
+                .push(part, |frame| {
+                    normaliser
+                        .read(&frame.event, &frame.data, &mut chunks)
+                        .unwrap();
+                    black_box(&mut chunks).clear();
+                })
+                .unwrap();
+        }
+    });
+}
+
+/// Frames alone, without JSON.
+#[divan::bench(args = [usize::MAX, 4096, 400, 37])]
+fn frames(bencher: Bencher<'_, '_>, read: usize) {
+    let stream = CHUNK.repeat(EVENTS);
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
+        let mut decoder = Decoder::default();
+        for part in stream.as_bytes().chunks(read.min(stream.len())) {
+            decoder.push(part, |frame| drop(black_box(frame))).unwrap();
+        }
+    });
+}
+
+/// Events to bytes, with and without the pad.
+#[divan::bench(args = [true, false])]
+fn encode(bencher: Bencher<'_, '_>, pad: bool) {
+    let event = ReplyEvent::Delta {
+        text: " river".to_owned(),
+    };
+    let mut out = Vec::with_capacity(256);
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        for seq in 0..EVENTS as u64 {
+            out.clear();
+            let pad = pad.then(Pad::random);
+            event.encode(Seq(seq), pad.as_ref(), &mut out);
+            black_box(&out);
+        }
+    });
+}
+
+fn store() -> Store {
+    let retention = std::time::Duration::from_secs(600);
+    Store::in_memory(StoreConfig {
+        max_replies: 10,
+        retention,
+        pad: true,
+    })
+}
+
+/// Number, encode and add, one event a batch and ten.
+#[divan::bench(args = [1, 10])]
+fn append(bencher: Bencher<'_, '_>, batch: usize) {
+    let events = vec![
+        ReplyEvent::Delta {
+            text: " river".to_owned()
+        };
+        batch
+    ];
+    bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
+        let created = store().create(None).now_or_never().unwrap().unwrap();
+        let Created::New(mut writer) = created else {
+            panic!("no key was given")
+        };
+        for _ in 0..EVENTS / batch {
+            writer.append(&events).now_or_never().unwrap().unwrap();
+        }
+    });
+}
+
+/// Read a log from its beginning, as so many viewers.
+#[divan::bench(args = [1, 10])]
+fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
+    let created = store().create(None).now_or_never().unwrap().unwrap();
+    let Created::New(mut writer) = created else {
+        panic!("no key was given")
+    };
+    let events = vec![
+        ReplyEvent::Delta {
+            text: " river".to_owned()
+        };
+        EVENTS - 1
+    ];
+    writer.append(&events).now_or_never().unwrap().unwrap();
+    let log = writer.log().clone();
+    bencher
+        .counter(ItemsCount::new(EVENTS * viewers))
+        .bench_local(|| {
+            for _ in 0..viewers {
+                let (mut reader, mut cursor) = (log.reader(), Seq::ZERO);
+                while let Some(Next::Block { seq, block, .. }) =
+                    reader.read_after(cursor).now_or_never()
+                {
+                    black_box(block);
+                    cursor = seq;
+                }
+            }
+        });
+}
