@@ -16,7 +16,7 @@ use crate::{
     config::ReplyLimits,
     event::{
         End, ErrorCode, FinishReason, Notice, NoticeCode, ReplyError, ReplyEvent, Status,
-        StopReason, Timing, Transcript, Usage,
+        StopReason, Timing, Transcript, Usage, Why,
     },
     store::{AppendError, StopRequest, Writer},
     upstream::{self, Chunk, Fault, Upstream},
@@ -104,6 +104,8 @@ struct Progress {
     finish: Option<FinishReason>,
     model: Option<String>,
     usage: Option<Usage>,
+    /// The content filter has taken the text back.
+    condemned: bool,
 }
 
 impl Progress {
@@ -115,6 +117,7 @@ impl Progress {
             finish: None,
             model: None,
             usage: None,
+            condemned: false,
         }
     }
 
@@ -201,7 +204,11 @@ async fn follow(
         let taken = take(&mut chunks, room, progress, &mut events);
         append(writer, &events).await?;
         events.clear();
-        progress.finish = progress.finish.or(taken?);
+        // A verdict of the content filter's overrules the model's own reason to finish.
+        progress.finish = match taken? {
+            Some(FinishReason::ContentFilter) => Some(FinishReason::ContentFilter),
+            finish => progress.finish.or(finish),
+        };
         if read? == upstream::Progress::Ended {
             return Ok(());
         }
@@ -219,8 +226,22 @@ fn take(
     for chunk in chunks.drain(..) {
         progress.model = chunk.model.or(progress.model.take());
         progress.usage = chunk.usage.or(progress.usage.take());
+        if chunk.condemned {
+            finish = Some(FinishReason::ContentFilter);
+            progress.condemned = true;
+            if progress.deltas > 0 {
+                events.push(ReplyEvent::Replace {
+                    text: String::new(),
+                    why: Why::ContentFilter,
+                });
+                progress.deltas = 0;
+            }
+        }
         finish = finish.or(chunk.finish);
-        let Some(text) = chunk.text else { continue };
+        // What still comes after a verdict belongs to the condemned text.
+        let Some(text) = chunk.text.filter(|_| !progress.condemned) else {
+            continue;
+        };
         room = room.checked_sub(text.len() as u64).ok_or_else(|| {
             Fault::new(
                 ErrorCode::TooLong,

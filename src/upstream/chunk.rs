@@ -9,7 +9,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Visitor};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::fault::Fault;
 use crate::event::{ErrorCode, FinishReason, Usage};
@@ -30,6 +30,8 @@ pub struct Chunk {
     pub text: Option<String>,
     /// The model has finished. Annotations and usage may still follow.
     pub finish: Option<FinishReason>,
+    /// The content filter has condemned text that came before.
+    pub condemned: bool,
     /// The token counts, once they are known.
     pub usage: Option<Usage>,
     /// The model's version, where it is another one than before.
@@ -103,6 +105,9 @@ impl Normaliser {
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
+            // Only annotations of the asynchronous filter have no delta. What the other mode
+            // lets out was looked at before, and needs not be taken back.
+            let annotation = choice.delta.is_none();
             let delta = choice.delta.unwrap_or_default();
             // A refusal is what the model says in the place of an answer.
             for text in [delta.content, delta.refusal].into_iter().flatten() {
@@ -115,6 +120,9 @@ impl Normaliser {
                 Some(Err(bad)) => fault = Some(bad),
                 None => {}
             }
+            chunk.condemned |= annotation
+                && (chunk.finish == Some(FinishReason::ContentFilter)
+                    || choice.content_filter_results.is_some_and(condemns));
         }
         if chunk.finish.is_some()
             && let Some(rest) = self.finish()
@@ -217,6 +225,21 @@ fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
     }
 }
 
+/// Whether any category of a filter's verdict says `filtered`. The blocklists are an object or an
+/// array of objects; an `error` in the place of a verdict is none.
+fn condemns(verdict: &RawValue) -> bool {
+    let is_filtered = |verdict: &Value| verdict["filtered"] == Value::Bool(true);
+    match serde_json::from_str(verdict.get()) {
+        Ok(Value::Object(categories)) => categories.values().any(|category| {
+            is_filtered(category)
+                || category
+                    .as_array()
+                    .is_some_and(|list| list.iter().any(is_filtered))
+        }),
+        _ => false,
+    }
+}
+
 /// As Python has it, by which the official client decides whether `error` is one.
 fn is_truthy(json: &RawValue) -> bool {
     !matches!(json.get(), "null" | "false" | "0" | "\"\"" | "[]" | "{}")
@@ -263,6 +286,8 @@ struct WireChoice<'a> {
     delta: Option<WireDelta>,
     #[serde(borrow, default)]
     finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content_filter_results: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -371,6 +396,34 @@ mod tests {
     fn a_refusal_is_text() {
         let data = r#"{"choices":[{"delta":{"content":null,"refusal":"No."}}]}"#;
         assert_eq!(read(&mut Normaliser::default(), data).text, some("No."));
+    }
+
+    #[test]
+    fn only_an_annotation_condemns_what_was_shown() {
+        let condemned = |choice: &str| {
+            let data = format!("{{\"choices\":[{choice}]}}");
+            read(&mut Normaliser::default(), &data).condemned
+        };
+        for verdict in [
+            r#"{"hate":{"filtered":false},"violence":{"filtered":true,"severity":"high"}}"#,
+            r#"{"custom_blocklists":{"filtered":true,"details":[]}}"#,
+            r#"{"custom_blocklists":[{"filtered":false,"id":"a"},{"filtered":true,"id":"b"}]}"#,
+        ] {
+            let annotation = format!(r#"{{"content_filter_results":{verdict}}}"#);
+            assert!(condemned(&annotation), "{verdict}");
+            let delta = format!(r#"{{"delta":{{}},"content_filter_results":{verdict}}}"#);
+            assert!(!condemned(&delta), "{verdict}");
+        }
+        for harmless in [
+            r#"{"content_filter_results":{"hate":{"filtered":false},"custom_blocklists":[]}}"#,
+            r#"{"content_filter_results":{"error":{"code":"content_filter_error"}}}"#,
+            r#"{"content_filter_results":null}"#,
+            r#"{"content_filter_results":"none"}"#,
+            r#"{"delta":{},"finish_reason":"content_filter"}"#,
+        ] {
+            assert!(!condemned(harmless), "{harmless}");
+        }
+        assert!(condemned(r#"{"finish_reason":"content_filter"}"#));
     }
 
     #[test]

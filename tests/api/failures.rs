@@ -64,6 +64,20 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
             false,
         ),
         (
+            "async-filtered",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            false,
+        ),
+        (
+            "async-filtered-late",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            false,
+        ),
+        (
             "reply-filtered",
             "reply_filtered",
             false,
@@ -306,4 +320,33 @@ async fn more_events_than_a_log_holds_end_the_reply() {
     );
     assert!(log.tail().0.0 <= 1 << 18);
     assert_eq!(log.snapshot().text.len() as u64, end.bytes);
+}
+
+#[actix_web::test]
+async fn text_that_is_condemned_after_it_was_shown_is_taken_back_on_every_viewer() {
+    for scenario in ["async-filtered", "async-filtered-late"] {
+        let app = spawn_scenario(scenario, &[]).await;
+        let path = app.start("river").await;
+        let (first, late) = (
+            app.events(&path, 0).await.rest().await,
+            app.events(&path, 0).await.rest().await,
+        );
+        assert_eq!(crate::client::blocks(&first), crate::client::blocks(&late));
+        assert!(
+            first.iter().any(|event| event.name == "delta"),
+            "late viewers see what was shown"
+        );
+        let replace = first.iter().find(|event| event.name == "replace").unwrap();
+        assert_eq!(replace.data, json!({"text": "", "why": "content_filter"}));
+        let end = proven(&first);
+        assert_eq!(
+            (&end["bytes"], &end["finish_reason"]),
+            (&json!(0), &json!("content_filter"))
+        );
+        let snapshot = app.snapshot(&path).await;
+        assert_eq!(
+            (&snapshot["text"], &snapshot["status"]),
+            (&json!(""), &json!("failed"))
+        );
+    }
 }

@@ -19,7 +19,7 @@ mod documents;
 mod failures;
 mod layering;
 mod lifetime;
-
+mod page;
 mod program;
 mod resume;
 mod streaming;
