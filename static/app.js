@@ -14,7 +14,7 @@ const READY_AGAIN_MS = 10_000;
 const LOST_FOR_MS = 5_000;
 const SPOKEN_FOR_MS = 30_000;
 const MAX_SPOKEN_CHARS = 4_000;
-const BOTTOM_PX = 8;
+const BOTTOM_PX = 64;
 const CONTINUE_PROMPT = "Please continue.";
 const SIMULATOR = "The built-in simulator answers: no Azure OpenAI is configured. See the README to connect yours.";
 

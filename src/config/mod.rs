@@ -143,7 +143,7 @@ pub enum ConfigError {
     NoEndpoint,
     /// No key where one is needed.
     #[error(
-        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or AZURE_OPENAI_AUTH=none if the endpoint needs no key"
+        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or AZURE_OPENAI_AUTH=none if the endpoint needs no key; an OpenAI-compatible server's address ends in /v1"
     )]
     NoKey,
     /// Both the key and the file that holds it.

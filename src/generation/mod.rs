@@ -127,7 +127,8 @@ impl Progress {
             (Some(FinishReason::ContentFilter), _) => failed(ErrorCode::ReplyFiltered),
             (Some(_), _) => Outcome::Completed,
             (None, Some(outcome)) => outcome,
-            (None, None) => failed(ErrorCode::UpstreamTruncated),
+            // Work that succeeds leaves a finish reason.
+            (None, None) => failed(ErrorCode::Internal),
         }
     }
 
@@ -209,8 +210,15 @@ async fn follow(
             Some(FinishReason::ContentFilter) => Some(FinishReason::ContentFilter),
             finish => progress.finish.or(finish),
         };
-        if read? == upstream::Progress::Ended {
-            return Ok(());
+        match (read, progress.finish) {
+            (Ok(upstream::Progress::More), _) => {}
+            (_, Some(_)) => return Ok(()),
+            (Ok(upstream::Progress::Ended), None) => {
+                let cause = "the stream ended without a finish reason".to_owned();
+                return Err(Fault::new(ErrorCode::UpstreamTruncated, cause)
+                    .with_request_id(reply.request_id()));
+            }
+            (Err(fault), None) => return Err(fault),
         }
     }
 }

@@ -14,6 +14,9 @@ use serde_json::{Value, value::RawValue};
 use super::fault::Fault;
 use crate::event::{ErrorCode, FinishReason, Usage};
 
+/// The most of a model's name that is kept. Stops a hostile upstream from growing every `end`.
+const MAX_MODEL_CHARS: usize = 128;
+
 /// Whether more can come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -138,9 +141,8 @@ impl Normaliser {
             return None;
         }
         json.get().clone_into(&mut self.model);
-        serde_json::from_str(json.get())
-            .ok()
-            .filter(|name: &String| !name.is_empty())
+        let name: String = serde_json::from_str(json.get()).ok()?;
+        Some(shown(&name)).filter(|name| !name.is_empty())
     }
 
     /// Makes a string of `text`, which may begin with the second half of a surrogate pair and end
@@ -238,6 +240,21 @@ fn condemns(verdict: &RawValue) -> bool {
         }),
         _ => false,
     }
+}
+
+/// A model's name as clients may see it: llama.cpp's server gives the path of its file, which is
+/// nobody's business.
+fn shown(name: &str) -> String {
+    let is_path = name.starts_with(['/', '~']) || name.contains('\\');
+    let name = if is_path {
+        name.rsplit(['/', '\\']).next().unwrap_or_default()
+    } else {
+        name
+    };
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_MODEL_CHARS)
+        .collect()
 }
 
 /// As Python has it, by which the official client decides whether `error` is one.
@@ -533,6 +550,9 @@ mod tests {
         assert_eq!(model("\"a\""), None);
         assert_eq!(model("7"), None);
         assert_eq!(model("\"b\""), some("b"));
+        assert_eq!(model("\"org/model-7b\""), some("org/model-7b"));
+        assert_eq!(model("\"/home/me/models/tiny.gguf\""), some("tiny.gguf"));
+        assert_eq!(model(r#""C:\\models\\tiny.gguf""#), some("tiny.gguf"));
     }
 
     proptest! {
