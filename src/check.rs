@@ -9,7 +9,7 @@ use crate::{
     chat::ChatRequest,
     config::{Config, DeploymentConfig, UpstreamConfig},
     event::ErrorCode,
-    upstream::{Fault, Progress, Tls, Upstream},
+    upstream::{Fault, Identity, Progress, Tls, Upstream},
 };
 
 /// How long the deployment may take for its word.
@@ -29,7 +29,13 @@ pub async fn check(config: &Config) -> Result<String, String> {
         );
     };
     let tls = Tls::new().map_err(|error| error.to_string())?;
-    let upstream = Upstream::new(deployment, &config.model, &tls);
+    let identity = config
+        .identity
+        .as_ref()
+        .map(|identity| Identity::start(identity, &tls))
+        .transpose()
+        .map_err(|error| error.to_string())?;
+    let upstream = Upstream::new(deployment, &config.model, &tls, identity.as_ref());
     let begun = Instant::now();
     let asked = timeout(PATIENCE, ask(&upstream)).await;
     let whom = format!(
@@ -77,6 +83,10 @@ async fn ask(upstream: &Upstream) -> Result<Option<String>, Fault> {
 
 fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentConfig) -> String {
     let remedy = match fault.error.code {
+        ErrorCode::UpstreamAuth if deployment.entra => {
+            "give the program's Entra identity the role \"Cognitive Services OpenAI User\" on this \
+             very resource (it takes some minutes), or set AZURE_OPENAI_API_KEY"
+        }
         ErrorCode::UpstreamAuth if deployment.key.is_none() => "set AZURE_OPENAI_API_KEY",
         ErrorCode::UpstreamAuth => {
             "check that AZURE_OPENAI_API_KEY is a key of this very resource, and that its firewall \

@@ -27,7 +27,7 @@ use crate::{
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
-    upstream::{Tls, Upstream},
+    upstream::{Identity, Tls, Upstream},
 };
 
 /// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
@@ -105,13 +105,20 @@ impl Server {
             upstream: name,
         });
         let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
+        // One for all workers, so that they share its token.
+        let identity = config
+            .identity
+            .as_ref()
+            .map(|identity| Identity::start(identity, &tls))
+            .transpose()
+            .map_err(|error| StartError::Upstream(error.to_string()))?;
         let Config {
             model, static_dir, ..
         } = config;
         let target = deployment.endpoint.url.clone();
 
         let server = HttpServer::new(move || {
-            let upstream = Rc::new(Upstream::new(&deployment, &model, &tls));
+            let upstream = Rc::new(Upstream::new(&deployment, &model, &tls, identity.as_ref()));
             App::new()
                 .app_data(service.clone())
                 .app_data(ThinData(upstream))
@@ -221,6 +228,7 @@ async fn upstream(
             let deployment = DeploymentConfig {
                 endpoint,
                 key: Some(SecretString::from(key)),
+                entra: false,
             };
             Ok((deployment, Some(simulator), "simulator"))
         }

@@ -5,12 +5,14 @@
 //! value and knows nothing of flags or variables.
 
 pub mod environment;
+pub mod identity;
 pub mod settings;
 
 use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::identity::{IdentityConfig, IdentitySource};
 use self::settings::{AuthMode, Settings};
 pub use self::settings::{Cli, Command, LogFormat};
 use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
@@ -26,6 +28,8 @@ pub struct Config {
     pub static_dir: PathBuf,
     /// Who answers.
     pub upstream: UpstreamConfig,
+    /// How to obtain Entra's tokens, where they are the credential.
+    pub identity: Option<IdentityConfig>,
     /// What is sent upstream with each conversation.
     pub model: ModelConfig,
     /// How long and how large a reply may be.
@@ -52,6 +56,8 @@ pub struct DeploymentConfig {
     pub endpoint: Endpoint,
     /// The key; `None` where none is needed.
     pub key: Option<SecretString>,
+    /// Whether a token of Entra's is the credential.
+    pub entra: bool,
 }
 
 /// What is sent upstream with each conversation.
@@ -143,7 +149,7 @@ pub enum ConfigError {
     NoEndpoint,
     /// No key where one is needed.
     #[error(
-        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or AZURE_OPENAI_AUTH=none if the endpoint needs no key; an OpenAI-compatible server's address ends in /v1"
+        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or unset AZURE_OPENAI_AUTH to use the Entra identity; an OpenAI-compatible server's address ends in /v1"
     )]
     NoKey,
     /// Both the key and the file that holds it.
@@ -157,6 +163,14 @@ pub enum ConfigError {
         "AZURE_OPENAI_API_KEY holds spaces or characters that are not ASCII: copy the key again"
     )]
     KeyForm,
+    /// Part of an Entra identity.
+    #[error("{name} is missing: set it beside {because}, or unset that")]
+    Identity {
+        /// What is missing.
+        name: &'static str,
+        /// What makes it needed.
+        because: &'static str,
+    },
     /// The page is not there.
     #[error(
         "STATIC_DIR has no index.html: start the program where the directory \"static\" is, or set STATIC_DIR to it"
@@ -174,11 +188,19 @@ impl Config {
         if !settings.static_dir.join("index.html").is_file() {
             return Err(ConfigError::NoPage);
         }
+        let upstream = upstream(&settings)?;
+        let identity = match &upstream {
+            UpstreamConfig::Deployment(deployment) if deployment.entra => {
+                Some(IdentityConfig::new(&settings)?)
+            }
+            _ => None,
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: SocketAddr::new(settings.host, settings.port),
             workers: settings.workers.map_or(cores, saturated),
-            upstream: upstream(&settings)?,
+            upstream,
+            identity,
             static_dir: settings.static_dir,
             model: ModelConfig {
                 system_prompt: settings.system_prompt,
@@ -241,19 +263,18 @@ fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
         settings.azure_openai_api_version.as_deref(),
     )?;
     let key = match settings.azure_openai_auth {
-        Some(AuthMode::None) => None,
-        auth => {
-            let key = key(settings)?;
-            let optional = auth.is_none() && endpoint.kind == EndpointKind::Compatible;
-            if key.is_none() && !optional {
-                return Err(ConfigError::NoKey);
-            }
-            key
-        }
+        Some(AuthMode::None | AuthMode::Entra) => None,
+        Some(AuthMode::Key) => Some(key(settings)?.ok_or(ConfigError::NoKey)?),
+        None => key(settings)?,
+    };
+    let entra = match settings.azure_openai_auth {
+        Some(mode) => mode == AuthMode::Entra,
+        None => key.is_none() && endpoint.kind == EndpointKind::Azure,
     };
     Ok(UpstreamConfig::Deployment(DeploymentConfig {
         endpoint,
         key,
+        entra,
     }))
 }
 

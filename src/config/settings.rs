@@ -8,7 +8,13 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use super::identity;
 use crate::simulator::Scenario;
+
+/// What the tokens are for in Azure's public cloud.
+const DEFAULT_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
+/// Entra in Azure's public cloud.
+const DEFAULT_AUTHORITY: &str = "https://login.microsoftonline.com";
 
 /// Streams chat replies from Azure OpenAI to the browser, and never loses one.
 #[derive(Debug, Parser)]
@@ -69,9 +75,36 @@ pub struct Settings {
     #[arg(long, env = "AZURE_OPENAI_API_VERSION", value_name = "VERSION")]
     pub azure_openai_api_version: Option<String>,
 
-    /// How to authenticate; the default is key, or none for a compatible server without a key
+    /// How to authenticate; the default is key if there is one, else entra for Azure and none for a
+    /// compatible server
     #[arg(long, env = "AZURE_OPENAI_AUTH", value_enum, ignore_case = true)]
     pub azure_openai_auth: Option<AuthMode>,
+
+    /// What Entra's tokens are for; other clouds, and some gateways, want another scope
+    #[arg(long, env = "AZURE_OPENAI_SCOPE", value_name = "SCOPE", default_value = DEFAULT_SCOPE,
+        value_parser = identity::scope)]
+    pub azure_openai_scope: String,
+
+    /// Entra's tenant, for an application's identity
+    #[arg(long, env = "AZURE_TENANT_ID", value_name = "ID")]
+    pub azure_tenant_id: Option<String>,
+
+    /// The application, or which of the machine's managed identities; unset, its own
+    #[arg(long, env = "AZURE_CLIENT_ID", value_name = "ID")]
+    pub azure_client_id: Option<String>,
+
+    /// The application's secret. Others on this machine can see a flag: better the environment
+    #[arg(long, env = "AZURE_CLIENT_SECRET", value_name = "SECRET")]
+    pub azure_client_secret: Option<SecretString>,
+
+    /// File of a Kubernetes service account's token; AKS sets it for workload identity
+    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
+    pub azure_federated_token_file: Option<PathBuf>,
+
+    /// Where Entra is; other clouds have their own
+    #[arg(long, env = "AZURE_AUTHORITY_HOST", value_name = "URL", default_value = DEFAULT_AUTHORITY,
+        value_parser = identity::authority)]
+    pub azure_authority_host: String,
 
     /// What the model is told before every conversation; callers cannot change it
     #[arg(long, env = "SYSTEM_PROMPT", default_value = DEFAULT_SYSTEM_PROMPT, hide_default_value = true)]
@@ -218,6 +251,8 @@ pub struct HealthcheckArgs {
 pub enum AuthMode {
     /// With the key.
     Key,
+    /// With a token of Microsoft Entra ID.
+    Entra,
     /// Not at all.
     None,
 }

@@ -110,10 +110,8 @@ fn common_aliases_are_taken_where_the_first_name_is_absent() {
         .key
         .unwrap();
     assert_eq!(key.expose_secret(), "other");
-    assert!(matches!(
-        config(&[ENDPOINT, DEPLOYMENT, ("OPENAI_API_KEY", "x")]),
-        Err(ConfigError::NoKey)
-    ));
+    let generic = deployment(&[ENDPOINT, DEPLOYMENT, ("OPENAI_API_KEY", "x")]);
+    assert!(generic.key.is_none());
 }
 
 #[test]
@@ -125,7 +123,10 @@ fn no_azure_setting_means_the_simulator_and_an_incomplete_one_an_error() {
     let missing: &[(&[(&str, &str)], &str)] = &[
         (&[KEY], "AZURE_OPENAI_ENDPOINT is missing"),
         (&[DEPLOYMENT], "AZURE_OPENAI_ENDPOINT is missing"),
-        (&[ENDPOINT, DEPLOYMENT], "AZURE_OPENAI_API_KEY is missing"),
+        (
+            &[ENDPOINT, DEPLOYMENT, ("AZURE_OPENAI_AUTH", "key")],
+            "AZURE_OPENAI_API_KEY is missing",
+        ),
         (&[ENDPOINT, KEY], "AZURE_OPENAI_DEPLOYMENT is missing"),
         (
             &[("AZURE_OPENAI_API_KEY_FILE", "x")],
@@ -189,8 +190,18 @@ fn a_value_out_of_bounds_is_named_in_one_line_with_what_would_be_right() {
         ("LOG_FORMAT", "xml", "LOG_FORMAT must be one of text, json"),
         (
             "AZURE_OPENAI_AUTH",
-            "entra",
-            "AZURE_OPENAI_AUTH must be one of key, none",
+            "token",
+            "AZURE_OPENAI_AUTH must be one of key, entra, none",
+        ),
+        (
+            "AZURE_OPENAI_SCOPE",
+            "https://ai.azure.com",
+            "AZURE_OPENAI_SCOPE must end in /.default",
+        ),
+        (
+            "AZURE_AUTHORITY_HOST",
+            "http://login.microsoftonline.us",
+            "AZURE_AUTHORITY_HOST must be an https URL",
         ),
     ];
     for (name, value, words) in cases {
@@ -246,4 +257,67 @@ fn help_names_every_variable_and_shows_no_value() {
         }
     }
     assert!(!help.contains("k3y"));
+}
+
+#[test]
+fn an_azure_endpoint_without_a_key_means_entra_and_a_compatible_one_does_not() {
+    let local = ("AZURE_OPENAI_ENDPOINT", "http://localhost:11434/v1");
+    let entra = ("AZURE_OPENAI_AUTH", "entra");
+    let machine = config(&[ENDPOINT, DEPLOYMENT]).unwrap().identity.unwrap();
+    assert!(matches!(
+        machine.source,
+        IdentitySource::Machine { client: None }
+    ));
+    assert_eq!(
+        machine.scope,
+        "https://cognitiveservices.azure.com/.default"
+    );
+    assert_eq!(machine.authority, "https://login.microsoftonline.com");
+    assert!(!deployment(&[ENDPOINT, DEPLOYMENT, KEY]).entra);
+    assert!(!deployment(&[local, DEPLOYMENT]).entra);
+    // Said in so many words, it holds; a key that is there too is not sent.
+    let both = deployment(&[ENDPOINT, DEPLOYMENT, KEY, entra]);
+    assert!(both.entra && both.key.is_none());
+    assert!(deployment(&[local, DEPLOYMENT, entra]).entra);
+    let none = ("AZURE_OPENAI_AUTH", "none");
+    assert!(!deployment(&[ENDPOINT, DEPLOYMENT, none]).entra);
+}
+
+#[test]
+fn the_conventional_variables_say_who_the_program_is() {
+    let tenant = ("AZURE_TENANT_ID", "t");
+    let client = ("AZURE_CLIENT_ID", "c");
+    let secret = ("AZURE_CLIENT_SECRET", "s3cret");
+    let file = ("AZURE_FEDERATED_TOKEN_FILE", "/f");
+    let host = ("AZURE_AUTHORITY_HOST", "login.microsoftonline.us");
+    let identity = |more: &[(&str, &str)]| {
+        let env = [&[ENDPOINT, DEPLOYMENT], more].concat();
+        config(&env).unwrap().identity.unwrap()
+    };
+    let all = identity(&[tenant, client, secret, file, host]);
+    assert!(matches!(all.source, IdentitySource::Workload { .. }));
+    assert_eq!(all.authority, "https://login.microsoftonline.us");
+    let with_secret = identity(&[tenant, client, secret]);
+    assert!(matches!(with_secret.source, IdentitySource::Secret { .. }));
+    assert!(!format!("{with_secret:?}").contains("s3cret"));
+    assert!(matches!(
+        identity(&[tenant, client]).source,
+        IdentitySource::Machine { client: Some(id) } if id == "c"
+    ));
+    for (env, words) in [
+        (
+            [secret, client],
+            "AZURE_TENANT_ID is missing: set it beside AZURE_CLIENT_SECRET",
+        ),
+        (
+            [file, tenant],
+            "AZURE_CLIENT_ID is missing: set it beside AZURE_FEDERATED_TOKEN_FILE",
+        ),
+    ] {
+        let env = [&[ENDPOINT, DEPLOYMENT], &env[..]].concat();
+        let error = config(&env).unwrap_err().to_string();
+        assert!(error.starts_with(words), "{error}");
+    }
+    // Whoever uses a key is not asked for the rest of an identity.
+    assert!(config(&[ENDPOINT, DEPLOYMENT, KEY, secret]).is_ok());
 }

@@ -22,7 +22,10 @@ use futures_util::{Stream, TryStreamExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::fault::{Fault, RefusalHead};
+use super::{
+    auth::{Identity, Token},
+    fault::{Fault, RefusalHead},
+};
 use crate::{
     chat::{ChatRequest, Message},
     config::{DeploymentConfig, ModelConfig},
@@ -86,12 +89,27 @@ impl Tls {
     }
 }
 
+/// A client of this thread's.
+pub(super) fn client(tls: &Tls) -> Client {
+    let connector = Connector::new()
+        .limit(0)
+        .timeout(CONNECT_TIMEOUT)
+        .handshake_timeout(CONNECT_TIMEOUT)
+        .rustls_0_23(Arc::clone(&tls.0));
+    Client::builder()
+        .connector(connector)
+        .disable_timeout()
+        .disable_redirects()
+        .finish()
+}
+
 /// A client for one deployment.
 pub(super) struct Azure {
     client: Client,
     url: String,
     credential: Option<(HeaderName, HeaderValue)>,
     key: Option<SecretString>,
+    identity: Option<Identity>,
     model: String,
     kind: EndpointKind,
     settings: ModelConfig,
@@ -106,17 +124,12 @@ impl fmt::Debug for Azure {
 }
 
 impl Azure {
-    pub(super) fn new(deployment: &DeploymentConfig, settings: &ModelConfig, tls: &Tls) -> Self {
-        let connector = Connector::new()
-            .limit(0)
-            .timeout(CONNECT_TIMEOUT)
-            .handshake_timeout(CONNECT_TIMEOUT)
-            .rustls_0_23(Arc::clone(&tls.0));
-        let client = Client::builder()
-            .connector(connector)
-            .disable_timeout()
-            .disable_redirects()
-            .finish();
+    pub(super) fn new(
+        deployment: &DeploymentConfig,
+        settings: &ModelConfig,
+        tls: &Tls,
+        identity: Option<&Identity>,
+    ) -> Self {
         let kind = deployment.endpoint.kind;
         let credential = deployment.key.as_ref().and_then(|key| {
             let key = key.expose_secret();
@@ -130,10 +143,11 @@ impl Azure {
             Some((name, value))
         });
         Self {
-            client,
+            client: client(tls),
             url: deployment.endpoint.url.to_string(),
             credential,
             key: deployment.key.clone(),
+            identity: identity.filter(|_| deployment.entra).cloned(),
             model: deployment.endpoint.deployment.clone(),
             kind,
             settings: settings.clone(),
@@ -145,6 +159,38 @@ impl Azure {
         &self,
         request: &ChatRequest,
     ) -> Result<(Body, Option<String>), Fault> {
+        let body = self.encode(request)?;
+        let mut token = match &self.identity {
+            Some(identity) => Some(identity.token().await?),
+            None => None,
+        };
+        let mut response = self.send(body.clone(), token.as_ref()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let (Some(identity), Some(refused)) = (&self.identity, &token)
+            && let Some(renewed) = identity.instead_of(refused).await?
+        {
+            response = self.send(body, Some(&renewed)).await?;
+            token = Some(renewed);
+        }
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let request_id = header("apim-request-id")
+            .or(header("x-request-id"))
+            .map(str::to_owned);
+        if response.status() != StatusCode::OK {
+            let fault = self.without_secrets(refusal(response).await, token.as_ref());
+            return Err(fault.with_request_id(request_id.as_deref()));
+        }
+        let body = response.map_err(|error| error.to_string());
+        Ok((Body::new(body), request_id))
+    }
+
+    /// Sends the body once, and waits for the head of the answer.
+    async fn send(&self, body: Bytes, token: Option<&Token>) -> Result<ClientResponse, Fault> {
         let mut post = self
             .client
             .post(&self.url)
@@ -158,38 +204,26 @@ impl Azure {
         if let Some((name, value)) = &self.credential {
             post = post.insert_header((name.clone(), value.clone()));
         }
-        let head = post.send_body(self.encode(request)?);
-        let response = match tokio::time::timeout(self.settings.first_byte, head).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(connection_fault(&error)),
-            Err(_) => {
-                return Err(Fault::new(
-                    ErrorCode::UpstreamTimeout,
-                    "no response head".to_owned(),
-                ));
-            }
-        };
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let request_id = header("apim-request-id")
-            .or(header("x-request-id"))
-            .map(str::to_owned);
-        if response.status() != StatusCode::OK {
-            let fault = self.without_key(refusal(response).await);
-            return Err(fault.with_request_id(request_id.as_deref()));
+        if let Some(token) = token {
+            post = post.insert_header((AUTHORIZATION, token.header()?));
         }
-        let body = response.map_err(|error| error.to_string());
-        Ok((Body::new(body), request_id))
+        match tokio::time::timeout(self.settings.first_byte, post.send_body(body)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(connection_fault(&error)),
+            Err(_) => Err(Fault::new(
+                ErrorCode::UpstreamTimeout,
+                "no response head".to_owned(),
+            )),
+        }
     }
 
-    /// Some servers quote the key that they refuse, and the cause goes to the log.
-    fn without_key(&self, mut fault: Fault) -> Fault {
+    /// Some servers quote the credential that they refuse, and the cause goes to the log.
+    fn without_secrets(&self, mut fault: Fault, token: Option<&Token>) -> Fault {
         if let Some(key) = &self.key {
             fault.cause = fault.cause.replace(key.expose_secret(), "[key]");
+        }
+        if let Some(token) = token {
+            fault.cause = token.hidden_in(&fault.cause);
         }
         fault
     }
@@ -282,7 +316,7 @@ where
     Fault::refusal(&head, &body)
 }
 
-fn connection_fault(error: &SendRequestError) -> Fault {
+pub(super) fn connection_fault(error: &SendRequestError) -> Fault {
     let code = match error {
         // The connection ended before the head did.
         SendRequestError::Response(ParseError::Incomplete | ParseError::Io(_)) => {
@@ -323,7 +357,7 @@ mod tests {
         let UpstreamConfig::Deployment(deployment) = &config.upstream else {
             panic!("configured")
         };
-        let azure = Azure::new(deployment, &config.model, &Tls::new().unwrap());
+        let azure = Azure::new(deployment, &config.model, &Tls::new().unwrap(), None);
         let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
         serde_json::from_slice(&azure.encode(&request).unwrap()).unwrap()
     }

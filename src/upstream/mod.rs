@@ -5,10 +5,13 @@
 //!                  └──▶ a refusal ──▶ fault: Fault ──────────────────▶
 //! ```
 //!
+//! auth: whom Azure takes us for, where that is not a key.
+//!
 //! A reply is dropped to stop it: that closes its connection at once. This module knows nothing of
 //! logs or viewers. It gives up only on what upstream does; time limits after the head of the answer
 //! are the generation's.
 
+mod auth;
 mod azure;
 pub mod chunk;
 pub mod fault;
@@ -16,14 +19,15 @@ pub mod sse;
 
 use futures_util::StreamExt as _;
 
+pub use self::{
+    auth::Identity,
+    chunk::{Chunk, Progress},
+    fault::Fault,
+};
 use self::{
     azure::{Azure, Body},
     chunk::Normaliser,
     sse::Decoder,
-};
-pub use self::{
-    chunk::{Chunk, Progress},
-    fault::Fault,
 };
 use crate::{
     chat::ChatRequest,
@@ -43,9 +47,14 @@ pub use self::azure::Tls;
 impl Upstream {
     /// Prepares a client for one deployment.
     #[must_use]
-    pub fn new(deployment: &DeploymentConfig, model: &ModelConfig, tls: &Tls) -> Self {
+    pub fn new(
+        deployment: &DeploymentConfig,
+        model: &ModelConfig,
+        tls: &Tls,
+        identity: Option<&Identity>,
+    ) -> Self {
         Self {
-            azure: Azure::new(deployment, model, tls),
+            azure: Azure::new(deployment, model, tls, identity),
         }
     }
 

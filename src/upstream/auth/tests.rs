@@ -1,0 +1,455 @@
+use std::{
+    collections::VecDeque,
+    ffi::OsStr,
+    net::SocketAddr,
+    process::{Command, Output},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use azure_identity::Executor;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use super::{source::Http, *};
+use crate::config::{Config, IdentityConfig};
+
+/// What the stand-in says next; the last is said for ever.
+#[derive(Clone)]
+enum Say {
+    Answer(u16, String),
+    After(Duration, String),
+    Nothing,
+}
+
+/// Entra and IMDS on a loopback port, with what they were asked: the request's bytes as text, the
+/// address that was meant before them.
+#[derive(Clone, Debug)]
+struct StandIn {
+    addr: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+    meant: Arc<Mutex<Vec<String>>>,
+}
+
+impl StandIn {
+    async fn start(says: impl IntoIterator<Item = Say>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stand_in = Self {
+            addr: listener.local_addr().unwrap(),
+            asked: Arc::default(),
+            meant: Arc::default(),
+        };
+        let (mut says, asked) = (
+            says.into_iter().collect::<VecDeque<_>>(),
+            Arc::clone(&stand_in.asked),
+        );
+        actix_web::rt::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut bytes = Vec::new();
+                while !is_whole(&bytes) {
+                    assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "cut");
+                }
+                let text = String::from_utf8(bytes).unwrap();
+                // The question whether anybody is there.
+                if text.contains("/metadata/") && !text.to_lowercase().contains("metadata: true") {
+                    respond(&mut stream, 400, "{}").await;
+                    continue;
+                }
+                asked.lock().push(text);
+                let say = if says.len() > 1 {
+                    says.pop_front().unwrap()
+                } else {
+                    says[0].clone()
+                };
+                actix_web::rt::spawn(async move {
+                    match say {
+                        Say::Answer(status, body) => respond(&mut stream, status, &body).await,
+                        Say::After(wait, body) => {
+                            tokio::time::sleep(wait).await;
+                            respond(&mut stream, 200, &body).await;
+                        }
+                        Say::Nothing => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        stand_in
+    }
+
+    fn identity(&self, flags: &[&str], times: Times, cli: &str) -> Identity {
+        let (stand_in, cli) = (self.clone(), Arc::new(Cli(cli.to_owned())));
+        let tls = Tls::new().unwrap();
+        Identity::start_with(&config(flags), &tls, times, move |source| {
+            source.http = Arc::new(Redirected(stand_in, Arc::clone(&source.http)));
+            source.executor = Some(cli);
+        })
+        .unwrap()
+    }
+
+    fn count(&self) -> usize {
+        self.asked.lock().len()
+    }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .split("content-length: ")
+        .nth(1)
+        .map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+    body.len() >= length
+}
+
+async fn respond(stream: &mut tokio::net::TcpStream, status: u16, body: &str) {
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    // Who asked may have gone.
+    let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+}
+
+/// Sends what is meant for Azure to the stand-in, over our own client.
+#[derive(Debug)]
+struct Redirected(StandIn, Http);
+
+#[async_trait]
+impl HttpClient for Redirected {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let mut request = request.clone();
+        let url = request.url_mut();
+        self.0.meant.lock().push(url.to_string());
+        url.set_scheme("http").unwrap();
+        url.set_ip_host(self.0.addr.ip()).unwrap();
+        url.set_port(Some(self.0.addr.port())).unwrap();
+        self.1.execute_request(&request).await
+    }
+}
+
+/// Azure CLI is this shell script.
+#[derive(Debug)]
+struct Cli(String);
+
+#[async_trait]
+impl Executor for Cli {
+    async fn run(&self, _: &OsStr, _: &[&OsStr]) -> io::Result<Output> {
+        Command::new("/bin/sh").args(["-c", &self.0]).output()
+    }
+}
+
+const NO_CLI: &str = "echo 'az: not found' >&2; exit 127";
+const SECRET: [&str; 3] = [
+    "--azure-tenant-id=tenant",
+    "--azure-client-id=app",
+    "--azure-client-secret=canary-s3cret",
+];
+
+fn config(flags: &[&str]) -> IdentityConfig {
+    let flags = [
+        &[
+            "--azure-openai-endpoint=https://r.openai.azure.com",
+            "--azure-openai-deployment=d",
+        ],
+        flags,
+    ]
+    .concat();
+    Config::from_flags(flags).unwrap().identity.unwrap()
+}
+
+fn hasty() -> Times {
+    Times {
+        patience: Duration::from_millis(500),
+        fetch: Duration::from_millis(700),
+        renewal_pause: Duration::ZERO,
+        refusal_pause: Duration::from_secs(60),
+    }
+}
+
+/// Entra's answer.
+fn entra(token: &str, seconds: u64) -> Say {
+    Say::Answer(
+        200,
+        format!(r#"{{"token_type":"Bearer","expires_in":{seconds},"access_token":"{token}"}}"#),
+    )
+}
+
+/// A managed identity's answer, with its time as a string.
+fn managed(token: &str) -> Say {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let end = now.as_secs() + 3600;
+    Say::Answer(
+        200,
+        format!(
+            r#"{{"access_token":"{token}","expires_on":"{end}","resource":"r","token_type":"Bearer"}}"#
+        ),
+    )
+}
+
+fn value(token: &Token) -> String {
+    token.header().unwrap().to_str().unwrap().to_owned()
+}
+
+fn cause(outcome: Result<Token, Fault>) -> String {
+    let fault = outcome.unwrap_err();
+    assert_eq!(fault.error.code, ErrorCode::UpstreamAuth);
+    assert!(!fault.cause.contains('\n'), "{}", fault.cause);
+    fault.cause
+}
+
+#[actix_web::test]
+async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
+    let entra = StandIn::start([entra("t1", 3600)]).await;
+    let flags = [
+        &SECRET[..],
+        &[
+            "--azure-authority-host=https://login.microsoftonline.us",
+            "--azure-openai-scope=https://cognitiveservices.azure.us/.default",
+        ],
+    ]
+    .concat();
+    let identity = entra.identity(&flags, Times::default(), NO_CLI);
+    let token = identity.token().await.unwrap();
+    assert_eq!(value(&token), "Bearer t1");
+    assert!(token.header().unwrap().is_sensitive());
+    assert!(!format!("{token:?} {identity:?}").contains("t1"));
+    assert_eq!(token.hidden_in("it was t1!"), "it was [token]!");
+    assert_eq!(
+        *entra.meant.lock(),
+        ["https://login.microsoftonline.us/tenant/oauth2/v2.0/token"]
+    );
+    let asked = entra.asked.lock()[0].clone();
+    for part in [
+        "client_id=app",
+        "client_secret=canary-s3cret",
+        "grant_type=client_credentials",
+        "scope=https%3A%2F%2Fcognitiveservices.azure.us%2F.default",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    identity.token().await.unwrap();
+    assert_eq!(entra.count(), 1);
+}
+
+#[actix_web::test]
+async fn a_wrong_secret_is_told_with_its_remedy_and_without_itself() {
+    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret canary-s3cret provided.\r\nTrace ID: 1 eyJ0.e.x","error_codes":[7000215]}"#;
+    let entra = StandIn::start([Say::Answer(401, body.to_owned())]).await;
+    let identity = entra.identity(&SECRET, Times::default(), NO_CLI);
+    // A failure too is shared.
+    let all = futures_util::future::join_all((0..20).map(|_| identity.token())).await;
+    assert_eq!(entra.count(), 1);
+    for outcome in all {
+        assert_eq!(
+            cause(outcome),
+            "no token of Entra's: the application's secret (AZURE_CLIENT_SECRET) failed (HTTP 401 \
+             invalid_client AADSTS7000215: Invalid client secret [secret] provided. Trace ID: 1 \
+             [token]): check that it is the secret's value, that it has not expired, and \
+             AZURE_TENANT_ID and AZURE_CLIENT_ID"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn workload_identity_presents_what_the_file_holds_now() {
+    let entra = StandIn::start([entra("t1", 0), entra("t2", 3600)]).await;
+    let file = std::env::temp_dir().join(format!("rasta-federated-{}", std::process::id()));
+    std::fs::write(&file, "assertion-1").unwrap();
+    let flag = format!("--azure-federated-token-file={}", file.display());
+    let flags = [SECRET[0], SECRET[1], &flag];
+    let identity = entra.identity(&flags, Times::default(), NO_CLI);
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
+    std::fs::write(&file, "assertion-2").unwrap();
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t2");
+    let asked = entra.asked.lock().clone();
+    assert!(asked[0].contains("client_assertion=assertion-1"));
+    assert!(asked[1].contains("client_assertion=assertion-2"));
+    std::fs::remove_file(&file).unwrap();
+
+    let identity = entra.identity(&flags, Times::default(), NO_CLI);
+    let cause = cause(identity.token().await);
+    assert!(cause.contains("AZURE_FEDERATED_TOKEN_FILE"), "{cause}");
+    assert!(cause.contains("failed to read"), "{cause}");
+}
+
+#[actix_web::test]
+async fn the_machines_identity_is_asked_of_imds_by_its_resource() {
+    let imds = StandIn::start([managed("m1")]).await;
+    let identity = imds.identity(&["--azure-client-id=mine"], Times::default(), NO_CLI);
+    let token = identity.token().await.unwrap();
+    assert_eq!(value(&token), "Bearer m1");
+    // The string of seconds was understood.
+    let left = token.until - Instant::now();
+    assert!((3500..3600).contains(&left.as_secs()), "{left:?}");
+    let meant = imds.meant.lock().clone();
+    let asked = meant.last().unwrap();
+    assert!(
+        asked.starts_with("http://169.254.169.254/metadata/identity/oauth2/token?"),
+        "{asked}"
+    );
+    assert!(asked.contains("resource=https%3A%2F%2Fcognitiveservices.azure.com&"));
+    assert!(asked.ends_with("client_id=mine"), "{asked}");
+}
+
+#[actix_web::test]
+async fn a_machine_without_identity_falls_back_to_azure_cli_and_then_says_all() {
+    let none = Say::Answer(
+        400,
+        r#"{"error":"invalid_request","error_description":"Identity not found"}"#.to_owned(),
+    );
+    let imds = StandIn::start([none]).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let signed_in = format!(
+        r#"echo '{{"accessToken":"c1","expires_on":{},"tokenType":"Bearer"}}'"#,
+        now.as_secs() + 3600
+    );
+    let identity = imds.identity(&[], Times::default(), &signed_in);
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer c1");
+    let identity = imds.identity(&[], Times::default(), NO_CLI);
+    let said = cause(identity.token().await);
+    for part in [
+        "HTTP 400 invalid_request Identity not found",
+        "az not found on PATH",
+        "set AZURE_OPENAI_API_KEY",
+        "`az login`",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let signed_out = "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1";
+    let identity = imds.identity(&[], Times::default(), signed_out);
+    let said = cause(identity.token().await);
+    assert!(said.contains("Please run 'az login' to setup"), "{said}");
+}
+
+#[actix_web::test]
+async fn an_imds_that_is_being_updated_is_asked_again() {
+    let gone = Say::Answer(410, "{}".to_owned());
+    let imds = StandIn::start([gone, managed("m1")]).await;
+    let identity = imds.identity(&[], Times::default(), NO_CLI);
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer m1");
+    assert_eq!(imds.count(), 2);
+}
+
+#[actix_web::test]
+async fn a_source_that_says_nothing_costs_a_bounded_time() {
+    let entra = StandIn::start([Say::Nothing]).await;
+    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+    let begun = Instant::now();
+    let said = cause(identity.token().await);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(
+        said.contains("AZURE_CLIENT_SECRET") && said.contains("within 0.5 s"),
+        "{said}"
+    );
+    // The fetch that still ran is given up too, and its failure shared.
+    let said = cause(identity.token().await);
+    assert!(said.contains("within 0.7 s"), "{said}");
+    // An IMDS that says nothing is as good as none.
+    let patient = Times {
+        patience: Duration::from_secs(5),
+        ..Times::default()
+    };
+    let begun = Instant::now();
+    let deaf = StandIn {
+        addr: TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap(),
+        ..entra
+    };
+    let said = cause(deaf.identity(&[], patient, NO_CLI).token().await);
+    assert!(begun.elapsed() < Duration::from_secs(3));
+    assert!(said.contains("no managed identity is offered"), "{said}");
+}
+
+#[actix_web::test]
+async fn a_hundred_askers_on_two_threads_cause_one_request() {
+    let body = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t1"}"#;
+    let slow = Say::After(Duration::from_millis(200), body.to_owned());
+    let entra = StandIn::start([slow]).await;
+    let identity = entra.identity(&SECRET, Times::default(), NO_CLI);
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let identity = identity.clone();
+            tokio::task::spawn_blocking(move || {
+                actix_web::rt::System::new().block_on(async {
+                    let all = (0..50).map(|_| identity.token());
+                    futures_util::future::join_all(all).await
+                })
+            })
+        })
+        .collect();
+    for worker in workers {
+        for token in worker.await.unwrap() {
+            assert_eq!(value(&token.unwrap()), "Bearer t1");
+        }
+    }
+    assert_eq!(entra.count(), 1);
+}
+
+#[actix_web::test]
+async fn a_token_is_renewed_early_while_the_old_one_is_still_handed_out() {
+    let slow = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t2"}"#;
+    let slow = Say::After(Duration::from_millis(200), slow.to_owned());
+    let entra = StandIn::start([entra("t1", 4), slow]).await;
+    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
+    assert_eq!(entra.count(), 1);
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    // At once, although the fetch takes its time.
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(value(&identity.token().await.unwrap()), "Bearer t2");
+    assert_eq!(entra.count(), 2);
+}
+
+#[actix_web::test]
+async fn a_failed_renewal_harms_nobody_while_the_token_is_good() {
+    let away = Say::Answer(400, r#"{"error":"temporarily_away"}"#.to_owned());
+    let entra = StandIn::start([entra("t1", 4), away]).await;
+    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+    identity.token().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    for _ in 0..3 {
+        assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(entra.count() > 1);
+}
+
+#[actix_web::test]
+async fn a_token_that_many_find_refused_is_replaced_once_and_not_again_soon() {
+    let entra = StandIn::start([entra("t1", 3600), entra("t2", 3600)]).await;
+    let identity = entra.identity(&SECRET, Times::default(), NO_CLI);
+    let first = identity.token().await.unwrap();
+    let all = (0..50).map(|_| identity.instead_of(&first));
+    for renewed in futures_util::future::join_all(all).await {
+        assert_eq!(value(&renewed.unwrap().unwrap()), "Bearer t2");
+    }
+    assert_eq!(entra.count(), 2);
+    let second = identity.token().await.unwrap();
+    assert!(identity.instead_of(&second).await.unwrap().is_none());
+    assert_eq!(entra.count(), 2);
+}
+
+#[test]
+fn tokens_are_renewed_five_minutes_before_their_end_or_halfway() {
+    let early = |seconds| {
+        let token = Token::new("t".to_owned().into(), Duration::from_secs(seconds), 1);
+        (token.renew_at - Instant::now()).as_secs_f64().round() as u64
+    };
+    assert_eq!(early(3600), 3300);
+    assert_eq!(early(24 * 3600), 12 * 3600);
+    assert_eq!(early(60), 30);
+    assert_eq!(early(u64::MAX), 7 * 12 * 3600);
+}
