@@ -122,7 +122,9 @@ fn modules_use_exactly_what_the_table_says() {
 #[test]
 fn vendor_types_stay_home() {
     for (vendor, homes) in [
-        ("awc::", &["upstream/azure.rs"][..]),
+        ("awc::", &["upstream/azure.rs", "upstream/auth/"][..]),
+        ("azure_core::", &["upstream/auth/"]),
+        ("azure_identity::", &["upstream/auth/"]),
         ("rustls::", &["upstream/azure.rs"]),
         (
             "actix_web::",

@@ -42,11 +42,11 @@ fn program(directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
     command
 }
 
-fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
+pub fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
     program(&Empty::new(name), args, env).output().unwrap()
 }
 
-fn refusal(output: &Output) -> String {
+pub fn refusal(output: &Output) -> String {
     let error = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(!output.status.success(), "{error}");
     assert_eq!(error.lines().count(), 1, "one line: {error}");
@@ -54,15 +54,15 @@ fn refusal(output: &Output) -> String {
 }
 
 /// A running server. It is killed by its handle if the test does not end it.
-struct Serving {
+pub struct Serving {
     child: Child,
-    addr: SocketAddr,
+    pub addr: SocketAddr,
     log: BufReader<std::process::ChildStderr>,
     _directory: Empty,
 }
 
 impl Serving {
-    fn start(name: &str, env: &[(&str, &str)]) -> Self {
+    pub fn start(name: &str, env: &[(&str, &str)]) -> Self {
         let directory = Empty::new(name);
         let mut command = program(&directory, &[], env);
         command.env("PORT", "0").stderr(Stdio::piped());
@@ -83,7 +83,7 @@ impl Serving {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -95,7 +95,7 @@ impl Serving {
     }
 
     /// Waits for the end; gives the exit code and what was logged after the first line.
-    fn finish(mut self) -> (Option<i32>, String) {
+    pub fn finish(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
@@ -118,7 +118,11 @@ fn a_start_up_error_is_one_line_with_its_remedy() {
             "AZURE_OPENAI_DEPLOYMENT is missing: set it",
         ),
         (
-            &[endpoint, ("AZURE_OPENAI_DEPLOYMENT", "d")],
+            &[
+                endpoint,
+                ("AZURE_OPENAI_DEPLOYMENT", "d"),
+                ("AZURE_OPENAI_AUTH", "key"),
+            ],
             "AZURE_OPENAI_API_KEY is missing: set it",
         ),
         (

@@ -48,7 +48,7 @@ impl StandIn {
             says.into_iter().collect::<VecDeque<_>>(),
             Arc::clone(&stand_in.asked),
         );
-        actix_web::rt::spawn(async move {
+        tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut bytes = Vec::new();
@@ -67,7 +67,7 @@ impl StandIn {
                 } else {
                     says[0].clone()
                 };
-                actix_web::rt::spawn(async move {
+                tokio::spawn(async move {
                     match say {
                         Say::Answer(status, body) => respond(&mut stream, status, &body).await,
                         Say::After(wait, body) => {
@@ -205,7 +205,7 @@ fn cause(outcome: Result<Token, Fault>) -> String {
     fault.cause
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
     let entra = StandIn::start([entra("t1", 3600)]).await;
     let flags = [
@@ -239,7 +239,7 @@ async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
     assert_eq!(entra.count(), 1);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_wrong_secret_is_told_with_its_remedy_and_without_itself() {
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret canary-s3cret provided.\r\nTrace ID: 1 eyJ0.e.x","error_codes":[7000215]}"#;
     let entra = StandIn::start([Say::Answer(401, body.to_owned())]).await;
@@ -258,7 +258,7 @@ async fn a_wrong_secret_is_told_with_its_remedy_and_without_itself() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn workload_identity_presents_what_the_file_holds_now() {
     let entra = StandIn::start([entra("t1", 0), entra("t2", 3600)]).await;
     let file = std::env::temp_dir().join(format!("rasta-federated-{}", std::process::id()));
@@ -280,7 +280,7 @@ async fn workload_identity_presents_what_the_file_holds_now() {
     assert!(cause.contains("failed to read"), "{cause}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn the_machines_identity_is_asked_of_imds_by_its_resource() {
     let imds = StandIn::start([managed("m1")]).await;
     let identity = imds.identity(&["--azure-client-id=mine"], Times::default(), NO_CLI);
@@ -299,7 +299,7 @@ async fn the_machines_identity_is_asked_of_imds_by_its_resource() {
     assert!(asked.ends_with("client_id=mine"), "{asked}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_machine_without_identity_falls_back_to_azure_cli_and_then_says_all() {
     let none = Say::Answer(
         400,
@@ -329,7 +329,7 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_then_says_all() 
     assert!(said.contains("Please run 'az login' to setup"), "{said}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn an_imds_that_is_being_updated_is_asked_again() {
     let gone = Say::Answer(410, "{}".to_owned());
     let imds = StandIn::start([gone, managed("m1")]).await;
@@ -338,7 +338,7 @@ async fn an_imds_that_is_being_updated_is_asked_again() {
     assert_eq!(imds.count(), 2);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_source_that_says_nothing_costs_a_bounded_time() {
     let entra = StandIn::start([Say::Nothing]).await;
     let identity = entra.identity(&SECRET, hasty(), NO_CLI);
@@ -371,7 +371,7 @@ async fn a_source_that_says_nothing_costs_a_bounded_time() {
     assert!(said.contains("no managed identity is offered"), "{said}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_hundred_askers_on_two_threads_cause_one_request() {
     let body = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t1"}"#;
     let slow = Say::After(Duration::from_millis(200), body.to_owned());
@@ -381,10 +381,12 @@ async fn a_hundred_askers_on_two_threads_cause_one_request() {
         .map(|_| {
             let identity = identity.clone();
             tokio::task::spawn_blocking(move || {
-                actix_web::rt::System::new().block_on(async {
-                    let all = (0..50).map(|_| identity.token());
-                    futures_util::future::join_all(all).await
-                })
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                let all = (0..50).map(|_| identity.token());
+                runtime.block_on(futures_util::future::join_all(all))
             })
         })
         .collect();
@@ -396,7 +398,7 @@ async fn a_hundred_askers_on_two_threads_cause_one_request() {
     assert_eq!(entra.count(), 1);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_token_is_renewed_early_while_the_old_one_is_still_handed_out() {
     let slow = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t2"}"#;
     let slow = Say::After(Duration::from_millis(200), slow.to_owned());
@@ -413,7 +415,7 @@ async fn a_token_is_renewed_early_while_the_old_one_is_still_handed_out() {
     assert_eq!(entra.count(), 2);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_failed_renewal_harms_nobody_while_the_token_is_good() {
     let away = Say::Answer(400, r#"{"error":"temporarily_away"}"#.to_owned());
     let entra = StandIn::start([entra("t1", 4), away]).await;
@@ -427,7 +429,7 @@ async fn a_failed_renewal_harms_nobody_while_the_token_is_good() {
     assert!(entra.count() > 1);
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_token_that_many_find_refused_is_replaced_once_and_not_again_soon() {
     let entra = StandIn::start([entra("t1", 3600), entra("t2", 3600)]).await;
     let identity = entra.identity(&SECRET, Times::default(), NO_CLI);
