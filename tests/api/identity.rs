@@ -132,7 +132,7 @@ async fn all_workers_share_one_token_and_no_log_holds_it() {
     ];
     let replies = (0..20).map(|_| async {
         let body = Some(r#"{"prompt":"river"}"#);
-        let answer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
+        let mut answer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
         proven(&answer.rest().await)["status"].clone()
     });
     for status in futures_util::future::join_all(replies).await {
@@ -154,7 +154,7 @@ async fn without_key_and_identity_the_program_starts_and_says_what_is_missing() 
         ("Accept", "text/event-stream"),
     ];
     let body = Some(r#"{"prompt":"river"}"#);
-    let answer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
+    let mut answer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
     let events = answer.rest().await;
     assert_eq!(proven(&events)["error"]["code"], "upstream_auth");
     serving.signal("-TERM");
