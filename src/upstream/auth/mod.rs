@@ -10,20 +10,21 @@
 //! deployments: what a token opens, and whether it was refused, `azure` tells it.
 
 mod source;
+mod token;
 mod wire;
 
 use std::{
-    fmt, io,
+    io,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use awc::http::header::HeaderValue;
 use futures_util::future::{Fuse, FusedFuture as _, FutureExt as _, LocalBoxFuture};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use self::token::Token;
 use self::{
     source::Source,
     wire::{LastAnswer, Wire},
@@ -40,15 +41,6 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// Between two renewals because of a refusal: without the role every reply is refused, and Entra must
 /// not be asked for each.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
-/// A token is renewed so long before its end; halfway, if it is shorter or much longer.
-const EARLY: Duration = Duration::from_secs(300);
-/// Longer tokens are renewed halfway.
-const LONG: Duration = Duration::from_secs(2 * 3600);
-/// The longest life that is believed.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Clocks differ: so long before its end a token is not used any more.
-const MARGIN: Duration = Duration::from_secs(30);
-
 /// How long things may take; tests are less patient.
 #[derive(Clone, Copy, Debug)]
 struct Times {
@@ -66,52 +58,6 @@ impl Default for Times {
             renewal_pause: RENEWAL_PAUSE,
             refusal_pause: REFUSAL_PAUSE,
         }
-    }
-}
-
-/// A token that opens the deployment for a while.
-#[derive(Clone)]
-pub(super) struct Token {
-    value: Arc<SecretString>,
-    /// Counts the tokens, so that one that was refused by many is replaced once.
-    number: u64,
-    renew_at: Instant,
-    until: Instant,
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Token {}", self.number)
-    }
-}
-
-impl Token {
-    fn new(value: SecretString, lifetime: Duration, number: u64) -> Self {
-        let (now, lifetime) = (Instant::now(), lifetime.min(LONGEST));
-        let early = if lifetime > LONG {
-            lifetime / 2
-        } else {
-            EARLY.min(lifetime / 2)
-        };
-        Self {
-            value: Arc::new(value),
-            number,
-            renew_at: now + (lifetime - early),
-            until: now + (lifetime - MARGIN.min(lifetime / 10)),
-        }
-    }
-
-    /// The value of `Authorization`.
-    pub(super) fn header(&self) -> Result<HeaderValue, Fault> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.value.expose_secret()))
-            .map_err(|_| failed("the token holds characters that cannot stand in a header"))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// The text without the token, should it be in there.
-    pub(super) fn hidden_in(&self, text: &str) -> String {
-        text.replace(self.value.expose_secret(), "[token]")
     }
 }
 
