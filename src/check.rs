@@ -1,27 +1,28 @@
 //! `rasta-stream check`: asks the configured deployment for one word, and says in one sentence what
 //! came of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     chat::ChatRequest,
     config::{Config, DeploymentConfig, UpstreamConfig},
     event::ErrorCode,
-    upstream::{Fault, Progress, Tls, Upstream},
+    upstream::{Experience, Fault, Progress, Tls, Upstream},
 };
 
 /// How long the deployment may take for its word.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks, and gives a sentence: `Ok` if an answer came, `Err` with the remedy if not.
+/// Asks every deployment, and gives a sentence for each: `Ok` if all answered, `Err` with the remedies
+/// if not.
 ///
 /// # Errors
 ///
-/// The sentence that says what is wrong.
+/// The sentences, of which one at least says what is wrong.
 pub async fn check(config: &Config) -> Result<String, String> {
-    let UpstreamConfig::Deployment(deployment) = &config.upstream else {
+    let UpstreamConfig::Deployments(deployments) = &config.upstream else {
         return Err(
             "No Azure OpenAI is configured, the built-in simulator would answer: set \
             AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and AZURE_OPENAI_DEPLOYMENT."
@@ -29,9 +30,21 @@ pub async fn check(config: &Config) -> Result<String, String> {
         );
     };
     let tls = Tls::new().map_err(|error| error.to_string())?;
-    let upstream = Upstream::new(deployment, &config.model, &tls);
+    let (mut sentences, mut well) = (Vec::new(), true);
+    for deployment in deployments {
+        let one = std::slice::from_ref(deployment);
+        let upstream = Upstream::new(one, &config.model, &tls, Experience::new(1));
+        let checked = check_one(&upstream, deployment).await;
+        well &= checked.is_ok();
+        sentences.push(checked.unwrap_or_else(|sentence| sentence));
+    }
+    let sentences = sentences.join("\n");
+    if well { Ok(sentences) } else { Err(sentences) }
+}
+
+async fn check_one(upstream: &Upstream, deployment: &DeploymentConfig) -> Result<String, String> {
     let begun = Instant::now();
-    let asked = timeout(PATIENCE, ask(&upstream)).await;
+    let asked = timeout(PATIENCE, ask(upstream)).await;
     let whom = format!(
         "{:?} at {}",
         deployment.endpoint.deployment,
@@ -58,7 +71,10 @@ async fn ask(upstream: &Upstream) -> Result<Option<String>, Fault> {
     let body = br#"{"prompt":"Answer with one word: ready?"}"#;
     let request = ChatRequest::from_json(body)
         .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))?;
-    let mut reply = upstream.open(&request).await?;
+    // Until now: a check waits for nothing.
+    let mut reply = upstream
+        .open(&request, Instant::now(), async |_| Ok(()))
+        .await?;
     let (mut chunks, mut model) = (Vec::new(), None);
     loop {
         let read = reply.next(&mut chunks).await;

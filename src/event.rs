@@ -151,6 +151,25 @@ pub struct Notice {
     pub code: NoticeCode,
     /// One sentence for people.
     pub message: String,
+    /// How long the wait is that it announces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// Which attempt follows, the first retry being 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+}
+
+impl Notice {
+    /// A notice that announces no wait.
+    #[must_use]
+    pub fn new(code: NoticeCode, message: String) -> Self {
+        Self {
+            code,
+            message,
+            retry_after_ms: None,
+            attempt: None,
+        }
+    }
 }
 
 /// What a [`Notice`] can be about.
@@ -159,6 +178,10 @@ pub struct Notice {
 pub enum NoticeCode {
     /// The oldest messages were not sent, since the history is longer than `MAX_HISTORY_CHARS`.
     HistoryTrimmed,
+    /// Upstream is asked again after a wait.
+    Retrying,
+    /// Another deployment is asked, since one is busy or cannot be reached.
+    OtherDeployment,
 }
 
 /// How a reply ended, with what a client needs to prove that it has all of it.

@@ -19,10 +19,14 @@ use awc::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
+use log::info;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::fault::{Fault, RefusalHead};
+use super::{
+    fault::{Fault, RefusalHead},
+    lessons::{Field, Learnt, Lessons},
+};
 use crate::{
     chat::{ChatRequest, Message},
     config::{DeploymentConfig, ModelConfig},
@@ -95,6 +99,7 @@ pub(super) struct Azure {
     model: String,
     kind: EndpointKind,
     settings: ModelConfig,
+    lessons: Arc<Lessons>,
 }
 
 impl fmt::Debug for Azure {
@@ -106,7 +111,12 @@ impl fmt::Debug for Azure {
 }
 
 impl Azure {
-    pub(super) fn new(deployment: &DeploymentConfig, settings: &ModelConfig, tls: &Tls) -> Self {
+    pub(super) fn new(
+        deployment: &DeploymentConfig,
+        settings: &ModelConfig,
+        tls: &Tls,
+        lessons: Arc<Lessons>,
+    ) -> Self {
         let connector = Connector::new()
             .limit(0)
             .timeout(CONNECT_TIMEOUT)
@@ -137,14 +147,43 @@ impl Azure {
             model: deployment.endpoint.deployment.clone(),
             kind,
             settings: settings.clone(),
+            lessons,
         }
     }
 
-    /// Sends the conversation; gives the answer's body and upstream's correlation id.
+    /// Sends the conversation, and again without an optional field that the model refuses; gives
+    /// the answer's body and upstream's correlation id.
     pub(super) async fn post(
         &self,
         request: &ChatRequest,
     ) -> Result<(Body, Option<String>), Fault> {
+        loop {
+            let learnt = self.lessons.so_far();
+            match self.post_once(self.encode(request, learnt)?).await {
+                // Each lesson can be learnt once, which bounds the loop.
+                Err(Fault {
+                    refused: Some(field),
+                    cause,
+                    ..
+                }) if self.offers(field) && self.lessons.learn(field, learnt) => {
+                    info!(cause = cause.as_str(); "upstream refuses a field");
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether a field is set, so that leaving it out makes a difference.
+    fn offers(&self, field: Field) -> bool {
+        match field {
+            Field::MaxTokens => self.settings.max_output_tokens.is_some(),
+            Field::Temperature => self.settings.temperature.is_some(),
+            Field::ReasoningEffort => self.settings.reasoning_effort.is_some(),
+            Field::StreamOptions => true,
+        }
+    }
+
+    async fn post_once(&self, body: Bytes) -> Result<(Body, Option<String>), Fault> {
         let mut post = self
             .client
             .post(&self.url)
@@ -158,7 +197,7 @@ impl Azure {
         if let Some((name, value)) = &self.credential {
             post = post.insert_header((name.clone(), value.clone()));
         }
-        let head = post.send_body(self.encode(request)?);
+        let head = post.send_body(body);
         let response = match tokio::time::timeout(self.settings.first_byte, head).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(connection_fault(&error)),
@@ -194,7 +233,7 @@ impl Azure {
         fault
     }
 
-    fn encode(&self, request: &ChatRequest) -> Result<Bytes, Fault> {
+    fn encode(&self, request: &ChatRequest, learnt: Learnt) -> Result<Bytes, Fault> {
         let system = Some(self.settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
         let messages = system
             .map(|content| WireMessage::System {
@@ -204,20 +243,32 @@ impl Azure {
             .into_iter()
             .chain(request.messages().iter().map(WireMessage::Said))
             .collect();
-        let limit = self.settings.max_output_tokens;
-        let azure = self.kind == EndpointKind::Azure;
+        let limit = self
+            .settings
+            .max_output_tokens
+            .filter(|_| learnt.sends(Field::MaxTokens));
+        // The newer name is Azure's; the older one is what every other server knows.
+        let newer_name = (self.kind == EndpointKind::Azure) != learnt.other_name();
         serde_json::to_vec(&WireRequest {
             model: &self.model,
             messages,
             stream: true,
-            stream_options: WireStreamOptions {
-                include_usage: true,
-            },
-            max_completion_tokens: limit.filter(|_| azure),
-            // The older name is the one that every other server knows.
-            max_tokens: limit.filter(|_| !azure),
-            temperature: self.settings.temperature,
-            reasoning_effort: self.settings.reasoning_effort.as_deref(),
+            stream_options: learnt
+                .sends(Field::StreamOptions)
+                .then_some(WireStreamOptions {
+                    include_usage: true,
+                }),
+            max_completion_tokens: limit.filter(|_| newer_name),
+            max_tokens: limit.filter(|_| !newer_name),
+            temperature: self
+                .settings
+                .temperature
+                .filter(|_| learnt.sends(Field::Temperature)),
+            reasoning_effort: self
+                .settings
+                .reasoning_effort
+                .as_deref()
+                .filter(|_| learnt.sends(Field::ReasoningEffort)),
         })
         .map(Bytes::from)
         .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))
@@ -229,7 +280,8 @@ struct WireRequest<'a> {
     model: &'a str,
     messages: Vec<WireMessage<'a>>,
     stream: bool,
-    stream_options: WireStreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<WireStreamOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -311,6 +363,10 @@ mod tests {
     use crate::{config::Config, config::UpstreamConfig};
 
     fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
+        encoded_after(&[], flags, endpoint)
+    }
+
+    fn encoded_after(refused: &[Field], flags: &[&str], endpoint: &str) -> serde_json::Value {
         let mut all = vec![
             "--azure-openai-endpoint",
             endpoint,
@@ -320,12 +376,22 @@ mod tests {
         ];
         all.extend(flags);
         let config = Config::from_flags(all).unwrap();
-        let UpstreamConfig::Deployment(deployment) = &config.upstream else {
+        let UpstreamConfig::Deployments(deployments) = &config.upstream else {
             panic!("configured")
         };
-        let azure = Azure::new(deployment, &config.model, &Tls::new().unwrap());
+        let lessons = Arc::new(Lessons::default());
+        for field in refused {
+            assert!(lessons.learn(*field, lessons.so_far()));
+        }
+        let learnt = lessons.so_far();
+        let azure = Azure::new(
+            &deployments[0],
+            &config.model,
+            &Tls::new().unwrap(),
+            lessons,
+        );
         let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
-        serde_json::from_slice(&azure.encode(&request).unwrap()).unwrap()
+        serde_json::from_slice(&azure.encode(&request, learnt).unwrap()).unwrap()
     }
 
     #[actix_web::test]
@@ -359,5 +425,28 @@ mod tests {
         let local = encoded(&flags, "http://localhost:1/v1");
         assert_eq!(local["max_tokens"], 7);
         assert_eq!(local.get("max_completion_tokens"), None);
+    }
+    #[actix_web::test]
+    async fn what_was_refused_is_left_out_or_renamed() {
+        let flags = [
+            "--max-output-tokens=7",
+            "--temperature=0.5",
+            "--reasoning-effort=low",
+        ];
+        let azure = "https://r.openai.azure.com";
+        let renamed = encoded_after(&[Field::MaxTokens], &flags, azure);
+        assert_eq!(renamed["max_tokens"], 7);
+        assert_eq!(renamed.get("max_completion_tokens"), None);
+        let all = [
+            Field::MaxTokens,
+            Field::MaxTokens,
+            Field::Temperature,
+            Field::ReasoningEffort,
+            Field::StreamOptions,
+        ];
+        let bare = encoded_after(&all, &flags, azure);
+        let mut names: Vec<&String> = bare.as_object().unwrap().keys().collect();
+        names.sort();
+        assert_eq!(names, ["messages", "model", "stream"]);
     }
 }

@@ -11,14 +11,22 @@
 
 mod azure;
 pub mod chunk;
+mod circuit;
 pub mod fault;
+mod lessons;
 pub mod sse;
 
+use std::{sync::Arc, time::Duration};
+
 use futures_util::StreamExt as _;
+use log::warn;
+use tokio::time::Instant;
 
 use self::{
     azure::{Azure, Body},
     chunk::Normaliser,
+    circuit::{Circuit, Open},
+    lessons::Lessons,
     sse::Decoder,
 };
 pub use self::{
@@ -28,36 +36,177 @@ pub use self::{
 use crate::{
     chat::ChatRequest,
     config::{DeploymentConfig, ModelConfig},
-    event::ErrorCode,
+    event::{ErrorCode, Notice, NoticeCode},
 };
+
+/// TLS settings to share between workers, so that they share its session cache.
+pub use self::azure::Tls;
+
+/// How often a reply may wait and ask again. As the official clients have it.
+const MAX_RETRIES: u32 = 2;
+/// A longer wait is not waited for. As the official clients have it.
+const MAX_WAIT: Duration = Duration::from_secs(120);
+
+/// What is known of the deployments, in their order. Shared by all workers; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Experience(Arc<[(Circuit, Arc<Lessons>)]>);
+
+impl Experience {
+    /// Nothing is known yet of so many deployments.
+    #[must_use]
+    pub fn new(deployments: usize) -> Self {
+        Self((0..deployments).map(|_| Default::default()).collect())
+    }
+}
 
 /// Who answers. One a worker, since an HTTP client cannot be shared between threads.
 #[derive(Debug)]
 pub struct Upstream {
-    azure: Azure,
+    deployments: Vec<Azure>,
+    experience: Experience,
 }
 
-/// A TLS configuration to share between workers, so that they share its session cache.
-pub use self::azure::Tls;
+/// Why no deployment answered in one round, and when to ask again.
+struct Refused {
+    fault: Fault,
+    until: Instant,
+}
 
 impl Upstream {
-    /// Prepares a client for one deployment.
+    /// Prepares a client for each deployment; `experience` is made for as many.
     #[must_use]
-    pub fn new(deployment: &DeploymentConfig, model: &ModelConfig, tls: &Tls) -> Self {
+    pub fn new(
+        deployments: &[DeploymentConfig],
+        model: &ModelConfig,
+        tls: &Tls,
+        experience: Experience,
+    ) -> Self {
+        let deployments = deployments
+            .iter()
+            .zip(experience.0.iter())
+            .map(|(deployment, (_, lessons))| Azure::new(deployment, model, tls, lessons.clone()))
+            .collect();
         Self {
-            azure: Azure::new(deployment, model, tls),
+            deployments,
+            experience,
         }
     }
 
-    /// Asks for a reply, and resolves when upstream has begun to answer.
+    /// Asks for a reply, and resolves when a deployment has begun to answer.
+    ///
+    /// Busy and unreachable deployments are passed over for the next one in order. If there is
+    /// none, it waits and asks again, twice at the most and not beyond `deadline`; each wait is
+    /// told to `notify` first. All this is before the first token: nothing is paid or shown twice.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] if upstream refuses, cannot be reached, or takes too long.
-    pub async fn open(&self, request: &ChatRequest) -> Result<Reply, Fault> {
-        let (body, request_id) = self.azure.post(request).await?;
-        Ok(Reply::of(body, request_id))
+    /// The last [`Fault`], or the first that asking again cannot mend; or what `notify` returns.
+    pub async fn open(
+        &self,
+        request: &ChatRequest,
+        deadline: Instant,
+        mut notify: impl AsyncFnMut(Notice) -> Result<(), Fault>,
+    ) -> Result<Reply, Fault> {
+        let mut retries = 0;
+        loop {
+            let refused = match self.ask_each(request, &mut notify).await? {
+                Ok(reply) => return Ok(reply),
+                Err(refused) => refused,
+            };
+            let wait = refused.until.saturating_duration_since(Instant::now());
+            if retries == MAX_RETRIES || wait > MAX_WAIT || refused.until > deadline {
+                return Err(refused.fault);
+            }
+            retries += 1;
+            notify(retrying(wait, retries + 1)).await?;
+            tokio::time::sleep_until(refused.until).await;
+        }
     }
+
+    /// One round over the deployments, in order.
+    async fn ask_each(
+        &self,
+        request: &ChatRequest,
+        notify: &mut impl AsyncFnMut(Notice) -> Result<(), Fault>,
+    ) -> Result<Result<Reply, Refused>, Fault> {
+        let mut refused: Option<Refused> = None;
+        for (deployment, (circuit, _)) in self.deployments.iter().zip(self.experience.0.iter()) {
+            let this = match circuit.admit() {
+                Err(open) => Refused {
+                    fault: still_open(open),
+                    until: open.until,
+                },
+                Ok(()) => {
+                    if refused.is_some() {
+                        notify(other_deployment()).await?;
+                    }
+                    match deployment.post(request).await {
+                        Ok((body, request_id)) => {
+                            circuit.close();
+                            return Ok(Ok(Reply::of(body, request_id)));
+                        }
+                        Err(fault) if is_worth_another_try(fault.error.code) => {
+                            let asked = fault.error.retry_after_ms.map(Duration::from_millis);
+                            let open = circuit.open(fault.error.code, asked);
+                            warn!(
+                                code:% = fault.error.code, cause = fault.cause.as_str();
+                                "a deployment is left alone for a while"
+                            );
+                            // How long we wait is another matter than how long it rests.
+                            let until = asked.map_or(open.until, |asked| Instant::now() + asked);
+                            Refused { fault, until }
+                        }
+                        Err(fault) => {
+                            // It answered: whatever is wrong, load is not.
+                            circuit.close();
+                            return Err(fault);
+                        }
+                    }
+                }
+            };
+            // The first that can be asked again decides how long to wait.
+            refused = match refused {
+                Some(earlier) if earlier.until <= this.until => Some(earlier),
+                _ => Some(this),
+            };
+        }
+        refused.map(Err).ok_or_else(|| {
+            Fault::new(
+                ErrorCode::Internal,
+                "no deployment is configured".to_owned(),
+            )
+        })
+    }
+}
+
+/// Load and connections: what another moment or another deployment may mend.
+const fn is_worth_another_try(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::RateLimited | ErrorCode::UpstreamUnavailable
+    )
+}
+
+/// The fault of a deployment that was not asked, since it failed a moment ago.
+fn still_open(open: Open) -> Fault {
+    let wait = open.until.saturating_duration_since(Instant::now());
+    let mut fault = Fault::new(open.code, "left alone after a failure".to_owned());
+    fault.error.retry_after_ms = u64::try_from(wait.as_millis()).ok();
+    fault
+}
+
+fn retrying(wait: Duration, attempt: u32) -> Notice {
+    let message = "The model's service is busy or cannot be reached; it is asked again.".to_owned();
+    Notice {
+        retry_after_ms: u64::try_from(wait.as_millis()).ok(),
+        attempt: Some(attempt),
+        ..Notice::new(NoticeCode::Retrying, message)
+    }
+}
+
+fn other_deployment() -> Notice {
+    let message = "One deployment is busy or cannot be reached; another one is asked.".to_owned();
+    Notice::new(NoticeCode::OtherDeployment, message)
 }
 
 /// An answer that is coming in.

@@ -22,4 +22,5 @@ mod lifetime;
 mod page;
 mod program;
 mod resume;
+mod retries;
 mod streaming;
