@@ -21,14 +21,14 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use log::info;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
 
 use super::{
     fault::{Fault, RefusalHead},
-    lessons::{Field, Learnt, Lessons},
+    lessons::Lessons,
+    request::Request,
 };
 use crate::{
-    chat::{ChatRequest, Message},
+    chat::ChatRequest,
     config::{DeploymentConfig, ModelConfig},
     endpoint::EndpointKind,
     event::ErrorCode,
@@ -96,9 +96,8 @@ pub(super) struct Azure {
     url: String,
     credential: Option<(HeaderName, HeaderValue)>,
     key: Option<SecretString>,
-    model: String,
-    kind: EndpointKind,
-    settings: ModelConfig,
+    first_byte: Duration,
+    request: Request,
     lessons: Arc<Lessons>,
 }
 
@@ -144,9 +143,8 @@ impl Azure {
             url: deployment.endpoint.url.to_string(),
             credential,
             key: deployment.key.clone(),
-            model: deployment.endpoint.deployment.clone(),
-            kind,
-            settings: settings.clone(),
+            first_byte: settings.first_byte,
+            request: Request::new(&deployment.endpoint, settings),
             lessons,
         }
     }
@@ -159,27 +157,17 @@ impl Azure {
     ) -> Result<(Body, Option<String>), Fault> {
         loop {
             let learnt = self.lessons.so_far();
-            match self.post_once(self.encode(request, learnt)?).await {
+            match self.post_once(self.request.encode(request, learnt)?).await {
                 // Each lesson can be learnt once, which bounds the loop.
                 Err(Fault {
                     refused: Some(field),
                     cause,
                     ..
-                }) if self.offers(field) && self.lessons.learn(field, learnt) => {
+                }) if self.request.offers(field) && self.lessons.learn(field, learnt) => {
                     info!(cause = cause.as_str(); "upstream refuses a field");
                 }
                 other => return other,
             }
-        }
-    }
-
-    /// Whether a field is set, so that leaving it out makes a difference.
-    fn offers(&self, field: Field) -> bool {
-        match field {
-            Field::MaxTokens => self.settings.max_output_tokens.is_some(),
-            Field::Temperature => self.settings.temperature.is_some(),
-            Field::ReasoningEffort => self.settings.reasoning_effort.is_some(),
-            Field::StreamOptions => true,
         }
     }
 
@@ -198,7 +186,7 @@ impl Azure {
             post = post.insert_header((name.clone(), value.clone()));
         }
         let head = post.send_body(body);
-        let response = match tokio::time::timeout(self.settings.first_byte, head).await {
+        let response = match tokio::time::timeout(self.first_byte, head).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(connection_fault(&error)),
             Err(_) => {
@@ -232,79 +220,6 @@ impl Azure {
         }
         fault
     }
-
-    fn encode(&self, request: &ChatRequest, learnt: Learnt) -> Result<Bytes, Fault> {
-        let system = Some(self.settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
-        let messages = system
-            .map(|content| WireMessage::System {
-                role: "system",
-                content,
-            })
-            .into_iter()
-            .chain(request.messages().iter().map(WireMessage::Said))
-            .collect();
-        let limit = self
-            .settings
-            .max_output_tokens
-            .filter(|_| learnt.sends(Field::MaxTokens));
-        // The newer name is Azure's; the older one is what every other server knows.
-        let newer_name = (self.kind == EndpointKind::Azure) != learnt.other_name();
-        serde_json::to_vec(&WireRequest {
-            model: &self.model,
-            messages,
-            stream: true,
-            stream_options: learnt
-                .sends(Field::StreamOptions)
-                .then_some(WireStreamOptions {
-                    include_usage: true,
-                }),
-            max_completion_tokens: limit.filter(|_| newer_name),
-            max_tokens: limit.filter(|_| !newer_name),
-            temperature: self
-                .settings
-                .temperature
-                .filter(|_| learnt.sends(Field::Temperature)),
-            reasoning_effort: self
-                .settings
-                .reasoning_effort
-                .as_deref()
-                .filter(|_| learnt.sends(Field::ReasoningEffort)),
-        })
-        .map(Bytes::from)
-        .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))
-    }
-}
-
-#[derive(Serialize)]
-struct WireRequest<'a> {
-    model: &'a str,
-    messages: Vec<WireMessage<'a>>,
-    stream: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_options: Option<WireStreamOptions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_effort: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum WireMessage<'a> {
-    System {
-        role: &'static str,
-        content: &'a str,
-    },
-    Said(&'a Message),
-}
-
-#[derive(Serialize)]
-struct WireStreamOptions {
-    include_usage: bool,
 }
 
 async fn refusal<S>(mut response: ClientResponse<S>) -> Fault
@@ -355,98 +270,4 @@ fn connection_fault(error: &SendRequestError) -> Fault {
         other => other.to_string(),
     };
     Fault::new(code, cause)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{config::Config, config::UpstreamConfig};
-
-    fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
-        encoded_after(&[], flags, endpoint)
-    }
-
-    fn encoded_after(refused: &[Field], flags: &[&str], endpoint: &str) -> serde_json::Value {
-        let mut all = vec![
-            "--azure-openai-endpoint",
-            endpoint,
-            "--azure-openai-deployment=d",
-            "--azure-openai-api-key=k",
-            "--system-prompt=Sing",
-        ];
-        all.extend(flags);
-        let config = Config::from_flags(all).unwrap();
-        let UpstreamConfig::Deployments(deployments) = &config.upstream else {
-            panic!("configured")
-        };
-        let lessons = Arc::new(Lessons::default());
-        for field in refused {
-            assert!(lessons.learn(*field, lessons.so_far()));
-        }
-        let learnt = lessons.so_far();
-        let azure = Azure::new(
-            &deployments[0],
-            &config.model,
-            &Tls::new().unwrap(),
-            lessons,
-        );
-        let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
-        serde_json::from_slice(&azure.encode(&request, learnt).unwrap()).unwrap()
-    }
-
-    #[actix_web::test]
-    async fn the_system_prompt_stands_first_and_nothing_is_sent_that_was_not_set() {
-        assert_eq!(
-            encoded(&[], "https://r.openai.azure.com"),
-            serde_json::json!({
-                "model": "d",
-                "messages": [
-                    {"role": "system", "content": "Sing"},
-                    {"role": "user", "content": "Hail"},
-                ],
-                "stream": true,
-                "stream_options": {"include_usage": true},
-            })
-        );
-    }
-
-    #[actix_web::test]
-    async fn what_was_set_is_sent_under_the_name_that_the_server_knows() {
-        let flags = [
-            "--max-output-tokens=7",
-            "--temperature=0.5",
-            "--reasoning-effort=low",
-        ];
-        let azure = encoded(&flags, "https://r.openai.azure.com");
-        assert_eq!(azure["max_completion_tokens"], 7);
-        assert_eq!(azure["temperature"], 0.5);
-        assert_eq!(azure["reasoning_effort"], "low");
-        assert_eq!(azure.get("max_tokens"), None);
-        let local = encoded(&flags, "http://localhost:1/v1");
-        assert_eq!(local["max_tokens"], 7);
-        assert_eq!(local.get("max_completion_tokens"), None);
-    }
-    #[actix_web::test]
-    async fn what_was_refused_is_left_out_or_renamed() {
-        let flags = [
-            "--max-output-tokens=7",
-            "--temperature=0.5",
-            "--reasoning-effort=low",
-        ];
-        let azure = "https://r.openai.azure.com";
-        let renamed = encoded_after(&[Field::MaxTokens], &flags, azure);
-        assert_eq!(renamed["max_tokens"], 7);
-        assert_eq!(renamed.get("max_completion_tokens"), None);
-        let all = [
-            Field::MaxTokens,
-            Field::MaxTokens,
-            Field::Temperature,
-            Field::ReasoningEffort,
-            Field::StreamOptions,
-        ];
-        let bare = encoded_after(&all, &flags, azure);
-        let mut names: Vec<&String> = bare.as_object().unwrap().keys().collect();
-        names.sort();
-        assert_eq!(names, ["messages", "model", "stream"]);
-    }
 }
