@@ -9,7 +9,7 @@ use crate::{
     chat::ChatRequest,
     config::{Config, DeploymentConfig, UpstreamConfig},
     event::ErrorCode,
-    upstream::{Experience, Fault, Progress, Tls, Upstream},
+    upstream::{Diagnosis, Experience, Fault, Field, Progress, Tls, Upstream},
 };
 
 /// How long the deployment may take for its word.
@@ -92,33 +92,69 @@ async fn ask(upstream: &Upstream) -> Result<Option<String>, Fault> {
 }
 
 fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentConfig) -> String {
-    let remedy = match fault.error.code {
-        ErrorCode::UpstreamAuth if deployment.key.is_none() => "set AZURE_OPENAI_API_KEY",
-        ErrorCode::UpstreamAuth => {
-            "check that AZURE_OPENAI_API_KEY is a key of this very resource, and that its firewall \
-             lets this machine in"
-        }
-        ErrorCode::DeploymentNotFound => {
-            "check AZURE_OPENAI_DEPLOYMENT against the names in the portal (a deployment is new \
-             for some five minutes)"
+    let remedy = remedy(fault.diagnosis, deployment).unwrap_or(match fault.error.code {
+        ErrorCode::UpstreamProtocol => {
+            "check that AZURE_OPENAI_ENDPOINT is the address of an API and not of a page or proxy"
         }
         ErrorCode::UpstreamUnavailable | ErrorCode::UpstreamTimeout => {
             "check AZURE_OPENAI_ENDPOINT and the network, or try again later"
         }
-        ErrorCode::RateLimited => "wait, or raise the deployment's quota",
         ErrorCode::UpstreamRejected => {
             "check AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_VERSION and the model's settings"
         }
-        ErrorCode::UpstreamProtocol => {
-            "check that AZURE_OPENAI_ENDPOINT is the address of an API and not of a page or proxy"
-        }
-        ErrorCode::PromptFiltered | ErrorCode::ReplyFiltered => {
-            "check SYSTEM_PROMPT, which the content filter reads too"
-        }
         _ => "try again later",
-    };
+    });
     format!(
         "{} {whom}: {remedy}. [{}]",
         fault.error.message, fault.cause
     )
+}
+
+fn remedy(diagnosis: Diagnosis, deployment: &DeploymentConfig) -> Option<&'static str> {
+    Some(match diagnosis {
+        Diagnosis::NameResolution => {
+            "the host's name has no address: check the spelling of AZURE_OPENAI_ENDPOINT"
+        }
+        Diagnosis::Connection => {
+            "nobody answers there: check AZURE_OPENAI_ENDPOINT and the network, a proxy's rules too"
+        }
+        Diagnosis::Tls => {
+            "the certificate is not trusted, or the other side speaks no TLS: check for a proxy that \
+             replaces certificates, and http:// against https:// in AZURE_OPENAI_ENDPOINT"
+        }
+        Diagnosis::Firewall => {
+            "the resource's network rules keep this machine out: allow its address under Networking \
+             in the portal (a change settles in up to 30 minutes)"
+        }
+        Diagnosis::KeysDisabled => "the resource takes no keys: enable key access in the portal",
+        Diagnosis::Role => {
+            "the principal lacks a role: give it Cognitive Services OpenAI User on the resource \
+             (Owner does not suffice; it takes some 5 minutes)"
+        }
+        Diagnosis::Credential if deployment.key.is_none() => "set AZURE_OPENAI_API_KEY",
+        Diagnosis::Credential => "check that AZURE_OPENAI_API_KEY is a key of this very resource",
+        Diagnosis::Deployment => {
+            "check AZURE_OPENAI_DEPLOYMENT against the names in the portal (a deployment is new \
+             for some five minutes)"
+        }
+        Diagnosis::PathOrVersion => {
+            "there is no such path or API version: check AZURE_OPENAI_ENDPOINT (an \
+             OpenAI-compatible server's ends in /v1), and unset AZURE_OPENAI_API_VERSION for the v1 \
+             URL"
+        }
+        Diagnosis::NoChatCompletions => {
+            "this model has no chat completions: deploy one that has, such as a gpt model"
+        }
+        Diagnosis::Quota => "wait, or raise the deployment's quota",
+        Diagnosis::Filter => "check SYSTEM_PROMPT, which the content filter reads too",
+        Diagnosis::Field(field) => match field {
+            Field::MaxTokens => "unset MAX_OUTPUT_TOKENS, which the model refuses",
+            Field::Temperature => "unset TEMPERATURE, which the model refuses",
+            Field::ReasoningEffort => {
+                "unset REASONING_EFFORT, or set it to a value that the model knows"
+            }
+            Field::StreamOptions => "use a newer AZURE_OPENAI_API_VERSION",
+        },
+        Diagnosis::Other => return None,
+    })
 }

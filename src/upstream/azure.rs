@@ -23,6 +23,7 @@ use log::info;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    diagnosis::Diagnosis,
     fault::{Fault, RefusalHead},
     lessons::Lessons,
     request::Request,
@@ -160,7 +161,7 @@ impl Azure {
             match self.post_once(self.request.encode(request, learnt)?).await {
                 // Each lesson can be learnt once, which bounds the loop.
                 Err(Fault {
-                    refused: Some(field),
+                    diagnosis: Diagnosis::Field(field),
                     cause,
                     ..
                 }) if self.request.offers(field) && self.lessons.learn(field, learnt) => {
@@ -269,5 +270,26 @@ fn connection_fault(error: &SendRequestError) -> Fault {
         }
         other => other.to_string(),
     };
-    Fault::new(code, cause)
+    Fault {
+        diagnosis: connection_diagnosis(error),
+        ..Fault::new(code, cause)
+    }
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
+}
+
+fn connection_diagnosis(error: &SendRequestError) -> Diagnosis {
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(_) | ConnectError::NoRecords) => {
+            Diagnosis::NameResolution
+        }
+        SendRequestError::Connect(ConnectError::Io(error)) if is_tls(error) => Diagnosis::Tls,
+        SendRequestError::Connect(_) => Diagnosis::Connection,
+        _ => Diagnosis::Other,
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use super::lessons::Field;
+use super::diagnosis::Diagnosis;
 use crate::event::{ErrorCode, ReplyError};
 
 /// The most of upstream's own words that go to the log, in characters.
@@ -25,8 +25,8 @@ pub struct Fault {
     pub error: ReplyError,
     /// What the log is told: upstream's words, cleaned of control characters.
     pub cause: String,
-    /// The optional field that upstream will not take.
-    pub(super) refused: Option<Field>,
+    /// What somebody could mend.
+    pub diagnosis: Diagnosis,
 }
 
 /// The parts of a refusal's head that mean something here.
@@ -47,7 +47,7 @@ impl Fault {
         Self {
             error: ReplyError::new(code),
             cause,
-            refused: None,
+            diagnosis: Diagnosis::Other,
         }
     }
 
@@ -70,9 +70,11 @@ impl Fault {
         });
         let code = code_of(head.status, &words);
         let mut fault = Self::new(code, format!("status={} {}", head.status, words.cause()));
-        if code == ErrorCode::UpstreamRejected && matches!(head.status, 400 | 422) {
-            fault.refused = Field::named_in(words.param, &words.all);
-        }
+        fault.diagnosis = match code {
+            ErrorCode::PromptFiltered => Diagnosis::Filter,
+            ErrorCode::ContextTooLong => Diagnosis::Other,
+            _ => Diagnosis::of_refusal(head.status, &words.code, words.param, &words.all),
+        };
         if code.retryable() {
             fault.error.retry_after_ms = retry_after_ms(head, SystemTime::now());
         }
@@ -309,22 +311,19 @@ mod tests {
 
     #[test]
     fn the_field_that_is_refused_is_found_whatever_the_form_of_the_error() {
+        let temperature = Diagnosis::Field(crate::upstream::lessons::Field::Temperature);
         for body in [
             r#"{"error":{"code":"unsupported_value","param":"temperature","message":"m"}}"#,
             r#"{"error":{"message":"Unrecognized request argument supplied: temperature"}}"#,
             r#"{"detail":[{"loc":["body","temperature"],"msg":"extra fields not permitted"}]}"#,
         ] {
-            assert_eq!(
-                refused(400, body).refused,
-                Some(Field::Temperature),
-                "for {body}"
-            );
+            assert_eq!(refused(400, body).diagnosis, temperature, "for {body}");
         }
         let filtered = r#"{"error":{"code":"content_filter","message":"temperature"}}"#;
-        assert_eq!(refused(400, filtered).refused, None);
+        assert_eq!(refused(400, filtered).diagnosis, Diagnosis::Filter);
         assert_eq!(
-            refused(500, r#"{"error":{"param":"temperature"}}"#).refused,
-            None
+            refused(500, r#"{"error":{"param":"temperature"}}"#).diagnosis,
+            Diagnosis::Other
         );
     }
 

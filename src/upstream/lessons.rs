@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// An optional field of a request that a model may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub enum Field {
     /// The limit of output tokens, under either of its names.
     MaxTokens,
+    /// `temperature`
     Temperature,
+    /// `reasoning_effort`
     ReasoningEffort,
+    /// `stream_options`
     StreamOptions,
 }
 

@@ -12,6 +12,7 @@
 mod azure;
 pub mod chunk;
 mod circuit;
+mod diagnosis;
 pub mod fault;
 mod lessons;
 mod reply;
@@ -30,7 +31,9 @@ use self::{
 };
 pub use self::{
     chunk::{Chunk, Progress},
+    diagnosis::Diagnosis,
     fault::Fault,
+    lessons::Field,
     reply::Reply,
 };
 use crate::{
