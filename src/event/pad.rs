@@ -1,6 +1,6 @@
 //! The padding of deltas.
 
-use rand::RngExt as _;
+use rand::Rng as _;
 
 /// Random characters that hide a delta's length from whoever watches the encrypted line.
 ///
@@ -21,16 +21,15 @@ impl Pad {
     pub fn random() -> Self {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        // One byte more than the pad can have, for its length.
-        let mut characters: [u8; Self::MAX + 1] = rand::rng().random();
-        for byte in &mut characters {
+        // The first byte gives the length, of which each is as likely; the others the characters.
+        let mut random = [0; Self::MAX + 1];
+        rand::rng().fill_bytes(&mut random);
+        let [first, mut characters @ ..] = random;
+        let length = usize::from(first) % (Self::MAX + 1);
+        for byte in &mut characters[..length] {
             *byte = ALPHABET[usize::from(*byte) % ALPHABET.len()];
         }
-        let [_, kept @ ..] = characters;
-        Self {
-            length: rand::rng().random_range(0..=Self::MAX),
-            characters: kept,
-        }
+        Self { length, characters }
     }
 
     pub(super) fn as_str(&self) -> &str {
