@@ -27,7 +27,7 @@ use crate::{
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
-    upstream::{Identity, Tls, Upstream},
+    upstream::{Experience, Identity, Tls, Upstream},
 };
 
 /// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
@@ -96,7 +96,7 @@ impl Server {
         config: Config,
         shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
-        let (deployment, simulator, name) = upstream(&config).await?;
+        let (deployments, simulator, name) = upstream(&config).await?;
         let store = Store::in_memory(config.store.clone());
         let service = Data::new(Service {
             store: store.clone(),
@@ -115,13 +115,21 @@ impl Server {
         let Config {
             model, static_dir, ..
         } = config;
-        let target = deployment.endpoint.url.clone();
+        let target = deployments.first().map(|first| first.endpoint.url.origin());
+        let experience = Experience::new(deployments.len());
+        let count = deployments.len();
 
         let server = HttpServer::new(move || {
-            let upstream = Rc::new(Upstream::new(&deployment, &model, &tls, identity.as_ref()));
+            let upstream = Upstream::new(
+                &deployments,
+                &model,
+                &tls,
+                experience.clone(),
+                identity.as_ref(),
+            );
             App::new()
                 .app_data(service.clone())
-                .app_data(ThinData(upstream))
+                .app_data(ThinData(Rc::new(upstream)))
                 .wrap(CatchPanic::default())
                 .wrap(from_fn(routes::problems_only))
                 .wrap(routes::default_headers())
@@ -142,7 +150,11 @@ impl Server {
         .bind(config.listen)
         .map_err(|error| StartError::Listen(config.listen, error))?;
         let addr = server.addrs().first().copied().unwrap_or(config.listen);
-        info!(url = page_url(addr).as_str(), upstream = name, target:% = target.origin().ascii_serialization(); "listening");
+        info!(
+            url = page_url(addr).as_str(), upstream = name, deployments = count,
+            first = target.map(|origin| origin.ascii_serialization()).as_deref();
+            "listening"
+        );
         if name == "simulator" {
             warn!("no Azure OpenAI is configured: the built-in simulator answers");
         }
@@ -205,14 +217,14 @@ impl Server {
 /// Who answers: what is configured, or a simulator that is started for it.
 async fn upstream(
     config: &Config,
-) -> Result<(DeploymentConfig, Option<Simulator>, &'static str), StartError> {
+) -> Result<(Vec<DeploymentConfig>, Option<Simulator>, &'static str), StartError> {
     match &config.upstream {
-        UpstreamConfig::Deployment(deployment) => {
-            let name = match deployment.endpoint.kind {
-                EndpointKind::Azure => "azure",
-                EndpointKind::Compatible => "compatible",
-            };
-            Ok((deployment.clone(), None, name))
+        UpstreamConfig::Deployments(deployments) => {
+            let azure = deployments
+                .iter()
+                .any(|d| d.endpoint.kind == EndpointKind::Azure);
+            let name = if azure { "azure" } else { "compatible" };
+            Ok((deployments.clone(), None, name))
         }
         UpstreamConfig::Simulator => {
             // A key of its own: nobody else on this machine gets answers from it.
@@ -230,7 +242,7 @@ async fn upstream(
                 key: Some(SecretString::from(key)),
                 entra: false,
             };
-            Ok((deployment, Some(simulator), "simulator"))
+            Ok((vec![deployment], Some(simulator), "simulator"))
         }
     }
 }

@@ -132,7 +132,8 @@ function watch(mine) {
       view.replace(text);
       if (why !== undefined) notify(view, "Text that was shown here has been withdrawn.");
     },
-    noticed: ({ message: words, retry_after_ms: wait, attempt }) => notify(view, words, wait !== undefined || attempt !== undefined),
+    // What announces a wait or another try is over with the first words.
+    noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, code !== "history_trimmed", wait),
     ended: (end, proof, deltas) => finish(mine, end, proof, deltas),
   }, exchange.text);
   return mine.viewer;
@@ -159,8 +160,8 @@ function connectionSpeaker(mine) {
 }
 
 /** Shows a sentence under the reply, and says it. */
-function notify(view, words, passing) {
-  view.notice(words, passing);
+function notify(view, words, passing, wait) {
+  view.notice(words, passing, wait);
   announce(words);
 }
 

@@ -18,6 +18,7 @@ export class ReplyView {
   #noticePasses = false;
   #action = this.#item.querySelector(".action");
   #stopCountdown = () => {};
+  #stopNoticeCountdown = () => {};
   #grew;
 
   /** The whole text is one node: adding to it costs the same however long it is. */
@@ -98,9 +99,13 @@ export class ReplyView {
    *
    * @param {string} words
    * @param {boolean} [passes] Whether it is over when the first words come.
+   * @param {number} [wait] How many milliseconds the wait is that it announces.
    */
-  notice(words, passes = false) {
-    this.#notice.textContent = words;
+  notice(words, passes = false, wait = 0) {
+    this.#stopNoticeCountdown();
+    this.#stopNoticeCountdown = countdown(Date.now() + wait, (left) => {
+      this.#notice.textContent = left > 0 ? `${words} In ${spellWait(left)}.` : words;
+    });
     this.#notice.hidden = false;
     this.#noticePasses = passes;
     this.#grew();
@@ -148,6 +153,7 @@ export class ReplyView {
   /** Takes the offer back: a newer prompt has made it stale. */
   withdrawOffer() {
     this.#stopCountdown();
+    this.#stopNoticeCountdown();
     this.#action.hidden = true;
   }
 
@@ -167,7 +173,9 @@ export class ReplyView {
   }
 
   #passNotice() {
-    if (this.#noticePasses) this.#notice.hidden = true;
+    if (!this.#noticePasses) return;
+    this.#stopNoticeCountdown();
+    this.#notice.hidden = true;
   }
 }
 

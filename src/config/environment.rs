@@ -9,7 +9,10 @@ use std::{collections::HashMap, ffi::OsString};
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ContextKind, error::ErrorKind};
 
-use super::{ConfigError, settings::Cli};
+use super::{
+    ConfigError,
+    settings::{Cli, Command, MoreDeployment},
+};
 
 /// Names that other programs and samples use: ours, then theirs.
 const ALIASES: [(&str, &str); 4] = [
@@ -21,6 +24,9 @@ const ALIASES: [(&str, &str); 4] = [
     ),
     ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"),
 ];
+
+/// The numbers that further deployments may have.
+const NUMBERS: std::ops::RangeInclusive<u8> = 2..=9;
 
 /// The values of the environment and of `.env`, cleaned.
 #[derive(Debug, Default)]
@@ -54,6 +60,28 @@ impl Environment {
             }
         }
         Ok(Self(values))
+    }
+
+    /// The deployments with numbered variables, in the order of their numbers.
+    fn more_deployments(&self) -> Vec<MoreDeployment> {
+        NUMBERS
+            .filter_map(|n| {
+                let get = |name: &str| self.get(&format!("{name}_{n}")).map(str::to_owned);
+                let more = MoreDeployment {
+                    endpoint: get("AZURE_OPENAI_ENDPOINT"),
+                    deployment: get("AZURE_OPENAI_DEPLOYMENT"),
+                    api_key: get("AZURE_OPENAI_API_KEY").map(Into::into),
+                    api_key_file: get("AZURE_OPENAI_API_KEY_FILE").map(Into::into),
+                    api_version: get("AZURE_OPENAI_API_VERSION"),
+                };
+                let any = more.endpoint.is_some()
+                    || more.deployment.is_some()
+                    || more.api_key.is_some()
+                    || more.api_key_file.is_some()
+                    || more.api_version.is_some();
+                any.then_some(more)
+            })
+            .collect()
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -128,7 +156,16 @@ pub fn parse(
 
     let parsed = with_only_flags(Cli::command()).try_get_matches_from(args);
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => Ok(cli),
+        Ok(mut cli) => {
+            match &mut cli.command {
+                Some(Command::Serve(settings) | Command::Check(settings)) => {
+                    settings.more_deployments = environment.more_deployments();
+                }
+                None => cli.settings.more_deployments = environment.more_deployments(),
+                Some(Command::Simulate(_) | Command::Healthcheck(_)) => {}
+            }
+            Ok(cli)
+        }
         Err(error) => Err(one_line(error, &original)),
     }
 }

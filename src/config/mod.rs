@@ -13,7 +13,7 @@ use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::identity::{IdentityConfig, IdentitySource};
-use self::settings::{AuthMode, Settings};
+use self::settings::{AuthMode, MoreDeployment, Settings};
 pub use self::settings::{Cli, Command, LogFormat};
 use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
 
@@ -45,8 +45,9 @@ pub struct Config {
 pub enum UpstreamConfig {
     /// No Azure setting is present: the simulator, which the server starts itself.
     Simulator,
-    /// A deployment of Azure OpenAI, or of a compatible server.
-    Deployment(DeploymentConfig),
+    /// Deployments of Azure OpenAI, or of compatible servers, in the order in which to ask them; at
+    /// least one.
+    Deployments(Vec<DeploymentConfig>),
 }
 
 /// One deployment and the credential for it.
@@ -190,7 +191,7 @@ impl Config {
         }
         let upstream = upstream(&settings)?;
         let identity = match &upstream {
-            UpstreamConfig::Deployment(deployment) if deployment.entra => {
+            UpstreamConfig::Deployments(all) if all.iter().any(|one| one.entra) => {
                 Some(IdentityConfig::new(&settings)?)
             }
             _ => None,
@@ -247,44 +248,81 @@ fn saturated(number: u64) -> usize {
 
 /// Azure counts as configured when any of its settings is present; then all that is needed must be.
 fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
-    let any = settings.azure_openai_endpoint.is_some()
-        || settings.azure_openai_deployment.is_some()
-        || settings.azure_openai_api_key.is_some()
-        || settings.azure_openai_api_key_file.is_some();
+    let first = MoreDeployment {
+        endpoint: settings.azure_openai_endpoint.clone(),
+        deployment: settings.azure_openai_deployment.clone(),
+        api_key: settings.azure_openai_api_key.clone(),
+        api_key_file: settings.azure_openai_api_key_file.clone(),
+        api_version: settings.azure_openai_api_version.clone(),
+    };
+    let any = first.endpoint.is_some()
+        || first.deployment.is_some()
+        || first.api_key.is_some()
+        || first.api_key_file.is_some()
+        || !settings.more_deployments.is_empty();
     if !any {
         return Ok(UpstreamConfig::Simulator);
     }
+    let mut deployments = vec![deployment(first.clone(), settings.azure_openai_auth)?];
+    for more in &settings.more_deployments {
+        let has_key = more.api_key.is_some() || more.api_key_file.is_some();
+        let (api_key, api_key_file) = if has_key {
+            (more.api_key.clone(), more.api_key_file.clone())
+        } else {
+            (first.api_key.clone(), first.api_key_file.clone())
+        };
+        let inherited = MoreDeployment {
+            endpoint: more.endpoint.clone().or_else(|| first.endpoint.clone()),
+            deployment: more.deployment.clone().or_else(|| first.deployment.clone()),
+            api_key,
+            api_key_file,
+            api_version: more
+                .api_version
+                .clone()
+                .or_else(|| first.api_version.clone()),
+        };
+        deployments.push(deployment(inherited, settings.azure_openai_auth)?);
+    }
+    Ok(UpstreamConfig::Deployments(deployments))
+}
+
+fn deployment(
+    settings: MoreDeployment,
+    auth: Option<AuthMode>,
+) -> Result<DeploymentConfig, ConfigError> {
     let endpoint = endpoint::resolve(
         settings
-            .azure_openai_endpoint
+            .endpoint
             .as_deref()
             .ok_or(ConfigError::NoEndpoint)?,
-        settings.azure_openai_deployment.as_deref(),
-        settings.azure_openai_api_version.as_deref(),
+        settings.deployment.as_deref(),
+        settings.api_version.as_deref(),
     )?;
-    let key = match settings.azure_openai_auth {
+    let key = match auth {
         Some(AuthMode::None | AuthMode::Entra) => None,
-        Some(AuthMode::Key) => Some(key(settings)?.ok_or(ConfigError::NoKey)?),
-        None => key(settings)?,
+        Some(AuthMode::Key) => {
+            Some(key(settings.api_key, settings.api_key_file)?.ok_or(ConfigError::NoKey)?)
+        }
+        None => key(settings.api_key, settings.api_key_file)?,
     };
-    let entra = match settings.azure_openai_auth {
+    let entra = match auth {
         Some(mode) => mode == AuthMode::Entra,
         None => key.is_none() && endpoint.kind == EndpointKind::Azure,
     };
-    Ok(UpstreamConfig::Deployment(DeploymentConfig {
+    Ok(DeploymentConfig {
         endpoint,
         key,
         entra,
-    }))
+    })
 }
 
-fn key(settings: &Settings) -> Result<Option<SecretString>, ConfigError> {
-    let key = match (
-        &settings.azure_openai_api_key,
-        &settings.azure_openai_api_key_file,
-    ) {
+fn key(
+    key: Option<SecretString>,
+    file: Option<PathBuf>,
+) -> Result<Option<SecretString>, ConfigError> {
+    let key = match (key, file) {
         (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
-        (Some(key), None) => key.clone(),
+        (Some(key), None) => key,
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).map_err(ConfigError::KeyFile)?;
             SecretString::from(text.trim().to_owned())

@@ -53,6 +53,7 @@ pub enum Command {
 
 /// The settings of `serve` and `check`.
 #[derive(Args, Clone, Debug)]
+#[expect(rustdoc::bare_urls, reason = "the comments are the text of --help")]
 pub struct Settings {
     /// The Azure OpenAI resource, such as https://NAME.openai.azure.com, in any form the portal
     /// shows; or the base URL of an OpenAI-compatible server, ending in /v1
@@ -200,6 +201,26 @@ pub struct Settings {
     /// What is logged: off, error, warn, info, debug, or a list such as info,rasta_stream=debug
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub rust_log: String,
+
+    /// The second and further deployments, in order; they have variables and no flags.
+    #[arg(skip)]
+    pub more_deployments: Vec<MoreDeployment>,
+}
+
+/// A deployment by numbered variables, such as `AZURE_OPENAI_DEPLOYMENT_2`. What is absent is
+/// inherited from the first.
+#[derive(Clone, Debug, Default)]
+pub struct MoreDeployment {
+    /// `AZURE_OPENAI_ENDPOINT_N`
+    pub endpoint: Option<String>,
+    /// `AZURE_OPENAI_DEPLOYMENT_N`
+    pub deployment: Option<String>,
+    /// `AZURE_OPENAI_API_KEY_N`
+    pub api_key: Option<SecretString>,
+    /// `AZURE_OPENAI_API_KEY_FILE_N`
+    pub api_key_file: Option<PathBuf>,
+    /// `AZURE_OPENAI_API_VERSION_N`
+    pub api_version: Option<String>,
 }
 
 /// The persona, unless `SYSTEM_PROMPT` says otherwise.

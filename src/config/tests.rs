@@ -21,11 +21,16 @@ fn config(env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::new(parse(&[], env, "")?.settings)
 }
 
-fn deployment(env: &[(&str, &str)]) -> DeploymentConfig {
+fn deployments(env: &[(&str, &str)]) -> Vec<DeploymentConfig> {
     match config(env).unwrap().upstream {
-        UpstreamConfig::Deployment(deployment) => deployment,
+        UpstreamConfig::Deployments(deployments) => deployments,
         UpstreamConfig::Simulator => panic!("the simulator was chosen"),
     }
+}
+
+fn deployment(env: &[(&str, &str)]) -> DeploymentConfig {
+    let [deployment] = deployments(env).try_into().expect("one deployment");
+    deployment
 }
 
 const ENDPOINT: (&str, &str) = ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com");
@@ -320,4 +325,48 @@ fn the_conventional_variables_say_who_the_program_is() {
     }
     // Whoever uses a key is not asked for the rest of an identity.
     assert!(config(&[ENDPOINT, DEPLOYMENT, KEY, secret]).is_ok());
+}
+
+#[test]
+fn further_deployments_inherit_what_they_do_not_say() {
+    let all = deployments(&[
+        ENDPOINT,
+        DEPLOYMENT,
+        KEY,
+        ("AZURE_OPENAI_DEPLOYMENT_2", "second"),
+        ("AZURE_OPENAI_ENDPOINT_4", "https://other.openai.azure.com"),
+        ("AZURE_OPENAI_API_KEY_4", "other-key"),
+        ("AZURE_OPENAI_API_VERSION_4", "2024-10-21"),
+    ]);
+    let told: Vec<(String, &str)> = all
+        .iter()
+        .map(|d| {
+            (
+                d.endpoint.url.to_string(),
+                d.key.as_ref().unwrap().expose_secret(),
+            )
+        })
+        .collect();
+    let v1 = "https://r.openai.azure.com/openai/v1/chat/completions".to_owned();
+    let classic = "https://other.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21";
+    assert_eq!(
+        told,
+        [
+            (v1.clone(), "k3y"),
+            (v1, "k3y"),
+            (classic.to_owned(), "other-key")
+        ]
+    );
+    assert_eq!(all[1].endpoint.deployment, "second");
+}
+
+#[test]
+fn a_further_deployment_alone_is_incomplete() {
+    let error = config(&[("AZURE_OPENAI_DEPLOYMENT_2", "d")])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("AZURE_OPENAI_ENDPOINT is missing"),
+        "{error}"
+    );
 }

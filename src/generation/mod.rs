@@ -168,7 +168,12 @@ async fn produce(
     if dropped > 0 {
         append(writer, &[history_trimmed(dropped, limits.history_chars)]).await?;
     }
-    let reply = upstream.open(&request).await?;
+    let deadline = progress.accepted + limits.total;
+    let reply = upstream
+        .open(&request, deadline, async |notice| {
+            append(writer, &[ReplyEvent::Notice(notice)]).await
+        })
+        .await?;
     drop(request);
     follow(reply, writer, limits, progress).await
 }
@@ -271,12 +276,10 @@ fn history_trimmed(dropped: usize, chars: usize) -> ReplyEvent {
     } else {
         "messages were"
     };
-    ReplyEvent::Notice(Notice {
-        code: NoticeCode::HistoryTrimmed,
-        message: format!(
-            "The oldest {dropped} {messages} left out: a conversation may have {chars} characters."
-        ),
-    })
+    let message = format!(
+        "The oldest {dropped} {messages} left out: a conversation may have {chars} characters."
+    );
+    ReplyEvent::Notice(Notice::new(NoticeCode::HistoryTrimmed, message))
 }
 
 /// Reads until there is a chunk: comments and parts of frames are no sign of life of the model's.

@@ -104,7 +104,7 @@ pub fn default_headers() -> DefaultHeaders {
         .add(("cache-control", "no-cache"))
 }
 
-/// Turns errors that are not ours, a caught panic's among them, into a [`Problem`].
+/// Turns errors that are not ours, a caught panic's among them, into a problem of ours.
 pub async fn problems_only(
     request: ServiceRequest,
     next: Next<BoxBody>,

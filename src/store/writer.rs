@@ -19,7 +19,7 @@ pub(super) const MAX_EVENTS: u64 = 1 << 18;
 /// The log takes no more events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// [`MAX_EVENTS`] are in it.
+    /// As many events are in it as a reply may have.
     #[error("the reply has {MAX_EVENTS} events")]
     Full,
     /// It has its `end`.

@@ -19,15 +19,18 @@ use awc::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
+use log::info;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
 
 use super::{
     auth::{Identity, Token},
+    diagnosis::Diagnosis,
     fault::{Fault, RefusalHead},
+    lessons::Lessons,
+    request::Request,
 };
 use crate::{
-    chat::{ChatRequest, Message},
+    chat::ChatRequest,
     config::{DeploymentConfig, ModelConfig},
     endpoint::EndpointKind,
     event::ErrorCode,
@@ -110,9 +113,9 @@ pub(super) struct Azure {
     credential: Option<(HeaderName, HeaderValue)>,
     key: Option<SecretString>,
     identity: Option<Identity>,
-    model: String,
-    kind: EndpointKind,
-    settings: ModelConfig,
+    first_byte: Duration,
+    request: Request,
+    lessons: Arc<Lessons>,
 }
 
 impl fmt::Debug for Azure {
@@ -128,6 +131,7 @@ impl Azure {
         deployment: &DeploymentConfig,
         settings: &ModelConfig,
         tls: &Tls,
+        lessons: Arc<Lessons>,
         identity: Option<&Identity>,
     ) -> Self {
         let kind = deployment.endpoint.kind;
@@ -148,18 +152,36 @@ impl Azure {
             credential,
             key: deployment.key.clone(),
             identity: identity.filter(|_| deployment.entra).cloned(),
-            model: deployment.endpoint.deployment.clone(),
-            kind,
-            settings: settings.clone(),
+            first_byte: settings.first_byte,
+            request: Request::new(&deployment.endpoint, settings),
+            lessons,
         }
     }
 
-    /// Sends the conversation; gives the answer's body and upstream's correlation id.
+    /// Sends the conversation, and again without an optional field that the model refuses; gives
+    /// the answer's body and upstream's correlation id.
     pub(super) async fn post(
         &self,
         request: &ChatRequest,
     ) -> Result<(Body, Option<String>), Fault> {
-        let body = self.encode(request)?;
+        loop {
+            let learnt = self.lessons.so_far();
+            match self.post_once(self.request.encode(request, learnt)?).await {
+                // Each lesson can be learnt once, which bounds the loop.
+                Err(Fault {
+                    diagnosis: Diagnosis::Field(field),
+                    cause,
+                    ..
+                }) if self.request.offers(field) && self.lessons.learn(field, learnt) => {
+                    info!(cause = cause.as_str(); "upstream refuses a field");
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Once, or twice if a token of Entra's is refused and can be replaced.
+    async fn post_once(&self, body: Bytes) -> Result<(Body, Option<String>), Fault> {
         let mut token = match &self.identity {
             Some(identity) => Some(identity.token().await?),
             None => None,
@@ -207,7 +229,7 @@ impl Azure {
         if let Some(token) = token {
             post = post.insert_header((AUTHORIZATION, token.header()?));
         }
-        match tokio::time::timeout(self.settings.first_byte, post.send_body(body)).await {
+        match tokio::time::timeout(self.first_byte, post.send_body(body)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(connection_fault(&error)),
             Err(_) => Err(Fault::new(
@@ -227,66 +249,6 @@ impl Azure {
         }
         fault
     }
-
-    fn encode(&self, request: &ChatRequest) -> Result<Bytes, Fault> {
-        let system = Some(self.settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
-        let messages = system
-            .map(|content| WireMessage::System {
-                role: "system",
-                content,
-            })
-            .into_iter()
-            .chain(request.messages().iter().map(WireMessage::Said))
-            .collect();
-        let limit = self.settings.max_output_tokens;
-        let azure = self.kind == EndpointKind::Azure;
-        serde_json::to_vec(&WireRequest {
-            model: &self.model,
-            messages,
-            stream: true,
-            stream_options: WireStreamOptions {
-                include_usage: true,
-            },
-            max_completion_tokens: limit.filter(|_| azure),
-            // The older name is the one that every other server knows.
-            max_tokens: limit.filter(|_| !azure),
-            temperature: self.settings.temperature,
-            reasoning_effort: self.settings.reasoning_effort.as_deref(),
-        })
-        .map(Bytes::from)
-        .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))
-    }
-}
-
-#[derive(Serialize)]
-struct WireRequest<'a> {
-    model: &'a str,
-    messages: Vec<WireMessage<'a>>,
-    stream: bool,
-    stream_options: WireStreamOptions,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_effort: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum WireMessage<'a> {
-    System {
-        role: &'static str,
-        content: &'a str,
-    },
-    Said(&'a Message),
-}
-
-#[derive(Serialize)]
-struct WireStreamOptions {
-    include_usage: bool,
 }
 
 async fn refusal<S>(mut response: ClientResponse<S>) -> Fault
@@ -336,62 +298,26 @@ pub(super) fn connection_fault(error: &SendRequestError) -> Fault {
         }
         other => other.to_string(),
     };
-    Fault::new(code, cause)
+    Fault {
+        diagnosis: connection_diagnosis(error),
+        ..Fault::new(code, cause)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{config::Config, config::UpstreamConfig};
+fn is_tls(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
+}
 
-    fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
-        let mut all = vec![
-            "--azure-openai-endpoint",
-            endpoint,
-            "--azure-openai-deployment=d",
-            "--azure-openai-api-key=k",
-            "--system-prompt=Sing",
-        ];
-        all.extend(flags);
-        let config = Config::from_flags(all).unwrap();
-        let UpstreamConfig::Deployment(deployment) = &config.upstream else {
-            panic!("configured")
-        };
-        let azure = Azure::new(deployment, &config.model, &Tls::new().unwrap(), None);
-        let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
-        serde_json::from_slice(&azure.encode(&request).unwrap()).unwrap()
-    }
-
-    #[actix_web::test]
-    async fn the_system_prompt_stands_first_and_nothing_is_sent_that_was_not_set() {
-        assert_eq!(
-            encoded(&[], "https://r.openai.azure.com"),
-            serde_json::json!({
-                "model": "d",
-                "messages": [
-                    {"role": "system", "content": "Sing"},
-                    {"role": "user", "content": "Hail"},
-                ],
-                "stream": true,
-                "stream_options": {"include_usage": true},
-            })
-        );
-    }
-
-    #[actix_web::test]
-    async fn what_was_set_is_sent_under_the_name_that_the_server_knows() {
-        let flags = [
-            "--max-output-tokens=7",
-            "--temperature=0.5",
-            "--reasoning-effort=low",
-        ];
-        let azure = encoded(&flags, "https://r.openai.azure.com");
-        assert_eq!(azure["max_completion_tokens"], 7);
-        assert_eq!(azure["temperature"], 0.5);
-        assert_eq!(azure["reasoning_effort"], "low");
-        assert_eq!(azure.get("max_tokens"), None);
-        let local = encoded(&flags, "http://localhost:1/v1");
-        assert_eq!(local["max_tokens"], 7);
-        assert_eq!(local.get("max_completion_tokens"), None);
+fn connection_diagnosis(error: &SendRequestError) -> Diagnosis {
+    match error {
+        SendRequestError::Connect(ConnectError::Resolver(_) | ConnectError::NoRecords) => {
+            Diagnosis::NameResolution
+        }
+        SendRequestError::Connect(ConnectError::Io(error)) if is_tls(error) => Diagnosis::Tls,
+        SendRequestError::Connect(_) => Diagnosis::Connection,
+        _ => Diagnosis::Other,
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::diagnosis::Diagnosis;
 use crate::event::{ErrorCode, ReplyError};
 
 /// The most of upstream's own words that go to the log, in characters.
@@ -24,6 +25,8 @@ pub struct Fault {
     pub error: ReplyError,
     /// What the log is told: upstream's words, cleaned of control characters.
     pub cause: String,
+    /// What somebody could mend.
+    pub diagnosis: Diagnosis,
 }
 
 /// The parts of a refusal's head that mean something here.
@@ -44,6 +47,7 @@ impl Fault {
         Self {
             error: ReplyError::new(code),
             cause,
+            diagnosis: Diagnosis::Other,
         }
     }
 
@@ -66,6 +70,11 @@ impl Fault {
         });
         let code = code_of(head.status, &words);
         let mut fault = Self::new(code, format!("status={} {}", head.status, words.cause()));
+        fault.diagnosis = match code {
+            ErrorCode::PromptFiltered => Diagnosis::Filter,
+            ErrorCode::ContextTooLong => Diagnosis::Other,
+            _ => Diagnosis::of_refusal(head.status, &words.code, words.param, &words.all),
+        };
         if code.retryable() {
             fault.error.retry_after_ms = retry_after_ms(head, SystemTime::now());
         }
@@ -129,6 +138,8 @@ struct Words<'a> {
     inner: &'a str,
     param: &'a str,
     message: &'a str,
+    /// All of it, for servers whose errors have another form.
+    all: String,
 }
 
 impl<'a> Words<'a> {
@@ -146,6 +157,7 @@ impl<'a> Words<'a> {
             param: text("param"),
             // Some servers send the sentence alone.
             message: error.as_str().unwrap_or_else(|| text("message")),
+            all: error.to_string(),
         }
     }
 
@@ -295,6 +307,24 @@ mod tests {
                 "for {status} {body}"
             );
         }
+    }
+
+    #[test]
+    fn the_field_that_is_refused_is_found_whatever_the_form_of_the_error() {
+        let temperature = Diagnosis::Field(crate::upstream::lessons::Field::Temperature);
+        for body in [
+            r#"{"error":{"code":"unsupported_value","param":"temperature","message":"m"}}"#,
+            r#"{"error":{"message":"Unrecognized request argument supplied: temperature"}}"#,
+            r#"{"detail":[{"loc":["body","temperature"],"msg":"extra fields not permitted"}]}"#,
+        ] {
+            assert_eq!(refused(400, body).diagnosis, temperature, "for {body}");
+        }
+        let filtered = r#"{"error":{"code":"content_filter","message":"temperature"}}"#;
+        assert_eq!(refused(400, filtered).diagnosis, Diagnosis::Filter);
+        assert_eq!(
+            refused(500, r#"{"error":{"param":"temperature"}}"#).diagnosis,
+            Diagnosis::Other
+        );
     }
 
     #[test]

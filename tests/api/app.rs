@@ -6,7 +6,8 @@ use std::{
 };
 
 use rasta_stream::{
-    config::Config,
+    config::{Config, DeploymentConfig, UpstreamConfig},
+    endpoint,
     server::Server,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
     store::Store,
@@ -32,6 +33,8 @@ pub struct Setup<'a> {
     /// `sim-NAME` plays a scenario.
     pub deployment: &'a str,
     pub endpoint: Option<String>,
+    /// Further deployments, by their names.
+    pub more: &'a [&'a str],
     pub flags: &'a [&'a str],
 }
 
@@ -41,6 +44,7 @@ impl Default for Setup<'_> {
             pace: Some(Pace::Instant),
             deployment: "any",
             endpoint: None,
+            more: &[],
             flags: &[],
         }
     }
@@ -91,7 +95,17 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
         setup.deployment,
     ];
     flags.extend(setup.flags);
-    let config = Config::from_flags(flags).unwrap();
+    let mut config = Config::from_flags(flags).unwrap();
+    if let UpstreamConfig::Deployments(deployments) = &mut config.upstream {
+        for name in setup.more {
+            let endpoint = endpoint::resolve(&endpoint, Some(name), None).unwrap();
+            deployments.push(DeploymentConfig {
+                endpoint,
+                key: deployments[0].key.clone(),
+                entra: false,
+            });
+        }
+    }
     let (shutdown, asked) = oneshot::channel::<()>();
     let server = Server::start(config, async {
         // An error is a dropped sender: the test is over.

@@ -85,7 +85,7 @@ fn the_readme_lists_every_setting_with_its_default_in_the_order_of_help() {
 #[test]
 fn the_readme_lists_every_error_code() {
     let readme = read("README.md");
-    let source = read("src/event.rs");
+    let source = read("src/event/error.rs");
     let list = source
         .split("pub enum ErrorCode {")
         .nth(1)

@@ -20,10 +20,12 @@ fn end(events: &[Event]) -> &Value {
     &events.last().unwrap().data
 }
 
+/// Scenario, code, retryable, finish reason, whether text came before.
+type Row = (&'static str, &'static str, bool, Option<&'static str>, bool);
+
 #[actix_web::test]
 async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
-    // Scenario, code, retryable, finish reason, whether text came before.
-    let rows: &[(&str, &str, bool, Option<&str>, bool)] = &[
+    check_rows(&[
         ("unauthorized", "upstream_auth", false, None, false),
         ("token-expired", "upstream_auth", false, None, false),
         ("permission-denied", "upstream_auth", false, None, false),
@@ -48,21 +50,7 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
         ("redirect", "upstream_rejected", false, None, false),
         ("prompt-filtered", "prompt_filtered", false, None, false),
         ("context-too-long", "context_too_long", false, None, false),
-        ("rate-limited", "rate_limited", true, None, false),
         ("rate-limited-day", "rate_limited", true, None, false),
-        ("rate-limited-silent", "rate_limited", true, None, false),
-        ("timeout-408", "upstream_unavailable", true, None, false),
-        ("server-error", "upstream_unavailable", true, None, false),
-        ("bad-gateway", "upstream_unavailable", true, None, false),
-        ("unavailable", "upstream_unavailable", true, None, false),
-        ("gateway-timeout", "upstream_unavailable", true, None, false),
-        (
-            "reset-before-head",
-            "upstream_unavailable",
-            true,
-            None,
-            false,
-        ),
         (
             "async-filtered",
             "reply_filtered",
@@ -112,7 +100,32 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
         ("long-line", "upstream_protocol", true, None, true),
         ("informational", "upstream_protocol", true, None, false),
         ("informational-only", "upstream_protocol", true, None, false),
-    ];
+    ])
+    .await;
+}
+
+#[actix_web::test]
+async fn every_fault_that_is_retried_ends_the_reply_with_its_code_all_the_same() {
+    check_rows(&[
+        ("rate-limited", "rate_limited", true, None, false),
+        ("rate-limited-silent", "rate_limited", true, None, false),
+        ("timeout-408", "upstream_unavailable", true, None, false),
+        ("server-error", "upstream_unavailable", true, None, false),
+        ("bad-gateway", "upstream_unavailable", true, None, false),
+        ("unavailable", "upstream_unavailable", true, None, false),
+        ("gateway-timeout", "upstream_unavailable", true, None, false),
+        (
+            "reset-before-head",
+            "upstream_unavailable",
+            true,
+            None,
+            false,
+        ),
+    ])
+    .await;
+}
+
+async fn check_rows(rows: &[Row]) {
     for (scenario, code, retryable, finish_reason, text) in rows {
         let events = played(scenario, &[]).await;
         let end = end(&events);
@@ -285,7 +298,11 @@ async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
     .await;
     let events = app.stream("river").await.rest().await;
     assert_eq!(proven(&events)["error"]["code"], "upstream_unavailable");
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        3,
+        "it was asked again as any 503 is"
+    );
 }
 
 #[actix_web::test]

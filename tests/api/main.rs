@@ -23,4 +23,5 @@ mod lifetime;
 mod page;
 mod program;
 mod resume;
+mod retries;
 mod streaming;

@@ -211,6 +211,32 @@ async fn a_failure_is_shown_in_words() {
 }
 
 #[actix_web::test]
+async fn the_wait_for_a_retry_is_counted_down_and_told_no_longer_once_words_come() {
+    // Refused with retry-after-ms: 1500, twice; then the failure is told.
+    let app = spawn_scenario("rate-limited", &[]).await;
+    let page = Page::open(app.addr).await;
+    page.submit(PROMPT).await;
+    let words = "The model's service is busy or cannot be reached; it is asked again.";
+    eventually("the countdown", async || {
+        let told = page.text(".reply .notice").await;
+        if told == format!("{words} In 1 s.") {
+            Ok(())
+        } else {
+            Err(told)
+        }
+    })
+    .await;
+    let failed = page.reply("the end", Reply::has_ended).await;
+    assert!(failed.words.contains("at its rate limit"), "{failed:?}");
+    assert_eq!(
+        page.run("return document.querySelector('.reply .notice').hidden")
+            .await,
+        true
+    );
+    page.close().await;
+}
+
+#[actix_web::test]
 async fn trying_again_sends_the_prompt_without_what_the_failed_reply_had_said() {
     let app = spawn_scenario("truncated", &[]).await;
     let page = Page::open(app.addr).await;

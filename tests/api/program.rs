@@ -390,10 +390,23 @@ async fn check_says_in_one_sentence_what_is_wrong() {
             "check that AZURE_OPENAI_API_KEY is a key of this very resource",
         ),
         (
-            "sim-deployment-not-found",
-            "check AZURE_OPENAI_DEPLOYMENT against the names in the portal",
+            "sim-forbidden",
+            "allow its address under Networking in the portal",
         ),
+        (
+            "sim-permission-denied",
+            "give it Cognitive Services OpenAI User",
+        ),
+        (
+            "sim-deployment-not-found",
+            "check AZURE_OPENAI_DEPLOYMENT against the names",
+        ),
+        ("sim-not-found", "there is no such path or API version"),
         ("sim-rate-limited", "wait, or raise the deployment's quota"),
+        (
+            "sim-prompt-filtered",
+            "check SYSTEM_PROMPT, which the content filter reads too",
+        ),
         (
             "sim-unavailable",
             "check AZURE_OPENAI_ENDPOINT and the network",
@@ -406,6 +419,29 @@ async fn check_says_in_one_sentence_what_is_wrong() {
         let error = refusal(&check(deployment, &url).await);
         assert!(error.contains(words), "{deployment}: {error}");
         assert!(!error.contains("canary"), "{error}");
+    }
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = plain.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            use tokio::io::AsyncWriteExt as _;
+            // What a server without TLS says to a greeting that it does not understand.
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    for (endpoint, words) in [
+        ("http://127.0.0.1:1", "nobody answers there"),
+        (
+            "https://no-such-host.invalid",
+            "the host's name has no address",
+        ),
+        (
+            &format!("https://127.0.0.1:{port}"),
+            "the other side speaks no TLS",
+        ),
+    ] {
+        let error = refusal(&check("d", endpoint).await);
+        assert!(error.contains(words), "{endpoint}: {error}");
     }
     let error = refusal(&check("d", "http://127.0.0.1:1").await);
     assert!(

@@ -29,7 +29,7 @@ use self::{
     source::Source,
     wire::{LastAnswer, Wire},
 };
-use super::{azure::Tls, fault::Fault};
+use super::{azure::Tls, diagnosis::Diagnosis, fault::Fault};
 use crate::{config::IdentityConfig, event::ErrorCode};
 
 /// How long a reply waits for a token. The fetch itself may go on, and the next reply joins it.
@@ -153,10 +153,11 @@ impl Identity {
 }
 
 fn failed(why: &str) -> Fault {
-    Fault::new(
-        ErrorCode::UpstreamAuth,
-        format!("no token of Entra's: {why}"),
-    )
+    let cause = format!("no token of Entra's: {why}");
+    Fault {
+        diagnosis: Diagnosis::Identity,
+        ..Fault::new(ErrorCode::UpstreamAuth, cause)
+    }
 }
 
 type Fetch = Fuse<LocalBoxFuture<'static, Result<(SecretString, Duration), Fault>>>;

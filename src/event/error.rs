@@ -1,0 +1,133 @@
+//! Every way in which a reply can fail, with its sentence for people. The list is closed; upstream's
+//! own words are never part of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a client is told of a failure. Upstream's own words are never in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyError {
+    /// From a closed list.
+    pub code: ErrorCode,
+    /// One sentence of ours.
+    pub message: String,
+    /// Whether the same prompt may succeed later.
+    pub retryable: bool,
+    /// How long upstream asked to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// Upstream's correlation id, to quote in a support case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+impl ReplyError {
+    /// The error that `code` stands for, with its sentence.
+    #[must_use]
+    pub fn new(code: ErrorCode) -> Self {
+        Self {
+            code,
+            message: code.message().to_owned(),
+            retryable: code.retryable(),
+            retry_after_ms: None,
+            request_id: None,
+        }
+    }
+}
+
+/// Every way in which a reply can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    missing_docs,
+    reason = "`message` says in a sentence what each one means"
+)]
+pub enum ErrorCode {
+    PromptFiltered,
+    ReplyFiltered,
+    ContextTooLong,
+    UpstreamRejected,
+    UpstreamAuth,
+    DeploymentNotFound,
+    RateLimited,
+    UpstreamUnavailable,
+    UpstreamTimeout,
+    UpstreamStalled,
+    UpstreamTruncated,
+    UpstreamError,
+    UpstreamProtocol,
+    ReplyTimeout,
+    TooLong,
+    ServerShutdown,
+    ProducerLost,
+    Internal,
+}
+
+impl ErrorCode {
+    /// What happened, in one sentence for the person who waits for the reply.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::PromptFiltered => "The content filter refused the prompt; please reword it.",
+            Self::ReplyFiltered => "The content filter cut the reply off.",
+            Self::ContextTooLong => {
+                "The conversation is longer than the model can read; please start a new one."
+            }
+            Self::UpstreamRejected => "The model's service refused the request.",
+            Self::UpstreamAuth => "The model's service did not accept this server's credentials.",
+            Self::DeploymentNotFound => {
+                "The model's service does not know the deployment that this server asks for."
+            }
+            Self::RateLimited => "The model's service is at its rate limit; please try again.",
+            Self::UpstreamUnavailable => {
+                "The model's service could not be reached; please try again."
+            }
+            Self::UpstreamTimeout => "The model's service did not answer in time.",
+            Self::UpstreamStalled => "The model's service fell silent in mid-reply.",
+            Self::UpstreamTruncated => {
+                "The connection to the model's service ended before the reply did."
+            }
+            Self::UpstreamError => "The model's service reported a fault in mid-reply.",
+            Self::UpstreamProtocol => {
+                "The model's service answered in a form that is not understood."
+            }
+            Self::ReplyTimeout => "The reply took longer than this server allows.",
+            Self::TooLong => "The reply grew longer than this server allows.",
+            Self::ServerShutdown => "The server was shut down in mid-reply; please try again.",
+            Self::ProducerLost => "The server that produced the reply was lost; please try again.",
+            Self::Internal => "The server met a fault of its own; please try again.",
+        }
+    }
+
+    /// Whether the same prompt may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn retryable(self) -> bool {
+        match self {
+            Self::PromptFiltered
+            | Self::ReplyFiltered
+            | Self::ContextTooLong
+            | Self::UpstreamRejected
+            | Self::UpstreamAuth
+            | Self::DeploymentNotFound
+            | Self::ReplyTimeout
+            | Self::TooLong => false,
+            Self::RateLimited
+            | Self::UpstreamUnavailable
+            | Self::UpstreamTimeout
+            | Self::UpstreamStalled
+            | Self::UpstreamTruncated
+            | Self::UpstreamError
+            | Self::UpstreamProtocol
+            | Self::ServerShutdown
+            | Self::ProducerLost
+            | Self::Internal => true,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}

@@ -1,0 +1,146 @@
+use super::*;
+
+fn encoded(event: &ReplyEvent, seq: u64) -> String {
+    let mut out = Vec::new();
+    event.encode(Seq(seq), None, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn end() -> End {
+    End {
+        status: Status::Completed,
+        finish_reason: Some(FinishReason::Stop),
+        reason: None,
+        model: Some("m".into()),
+        usage: None,
+        bytes: 2,
+        sha256: "ab".into(),
+        ms: Timing {
+            first: Some(1),
+            total: 2,
+        },
+        error: None,
+    }
+}
+
+#[test]
+fn an_event_is_one_block_of_three_lines() {
+    let event = ReplyEvent::Delta {
+        text: "a\r\n\"b\"\u{2028}".into(),
+    };
+    assert_eq!(
+        encoded(&event, 7),
+        "id: 7\nevent: delta\ndata: {\"text\":\"a\\r\\n\\\"b\\\"\u{2028}\"}\n\n"
+    );
+}
+
+#[test]
+fn a_replace_says_why() {
+    let event = ReplyEvent::Replace {
+        text: String::new(),
+        why: Why::ContentFilter,
+    };
+    assert_eq!(
+        encoded(&event, 3),
+        "id: 3\nevent: replace\ndata: {\"text\":\"\",\"why\":\"content_filter\"}\n\n"
+    );
+}
+
+#[test]
+fn an_end_names_every_field_of_the_contract() {
+    assert_eq!(
+        encoded(&ReplyEvent::End(end()), 9),
+        "id: 9\nevent: end\ndata: {\"status\":\"completed\",\"finish_reason\":\"stop\",\
+         \"model\":\"m\",\"usage\":null,\"bytes\":2,\"sha256\":\"ab\",\
+         \"ms\":{\"first\":1,\"total\":2}}\n\n"
+    );
+}
+
+#[test]
+fn a_ping_carries_the_cursor_of_its_connection() {
+    let mut out = Vec::new();
+    encode_ping(Seq(4), &mut out);
+    assert_eq!(out, b"id: 4\nevent: ping\ndata: {\"last\":4}\n\n");
+}
+
+#[test]
+fn pads_vary_in_length_within_their_bound() {
+    let lengths: std::collections::BTreeSet<usize> =
+        (0..2000).map(|_| Pad::random().as_str().len()).collect();
+    assert_eq!(
+        lengths.iter().copied().collect::<Vec<_>>(),
+        (0..=31).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_pad_is_written_into_a_delta() {
+    let pad = Pad {
+        length: 2,
+        characters: [b'x'; Pad::MAX],
+    };
+    let mut out = Vec::new();
+    ReplyEvent::Delta { text: "a".into() }.encode(Seq(2), Some(&pad), &mut out);
+    assert_eq!(
+        out,
+        b"id: 2\nevent: delta\ndata: {\"text\":\"a\",\"pad\":\"xx\"}\n\n"
+    );
+}
+
+#[test]
+fn the_text_is_what_stands_after_the_last_replace() {
+    let events = [
+        ReplyEvent::Start {
+            reply: ReplyId::random(),
+            created: Created::now(),
+        },
+        ReplyEvent::Delta {
+            text: "taken back".into(),
+        },
+        ReplyEvent::Replace {
+            text: "One ".into(),
+            why: Why::ContentFilter,
+        },
+        ReplyEvent::Delta {
+            text: "\"love\"".into(),
+        },
+        ReplyEvent::End(end()),
+    ];
+    let blocks: Vec<String> = (1..).zip(&events).map(|(n, e)| encoded(e, n)).collect();
+    let (text, read_end) = read_back(blocks.iter().map(String::as_bytes));
+    assert_eq!(text, "One \"love\"");
+    assert_eq!(read_end, Some(end()));
+
+    let mut transcript = Transcript::default();
+    transcript.append("taken back");
+    transcript.replace("One ");
+    transcript.append("\"love\"");
+    let mut direct = Transcript::default();
+    direct.append(&text);
+    assert_eq!(transcript.sha256(), direct.sha256());
+    assert_eq!(transcript.bytes(), 10);
+}
+
+#[test]
+fn the_hash_is_sha_256_in_lower_case() {
+    let mut transcript = Transcript::default();
+    transcript.append("abc");
+    // FIPS 180-2, appendix B.1.
+    assert_eq!(
+        transcript.sha256(),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+}
+
+#[test]
+fn a_reply_id_in_a_log_line_cannot_be_used() {
+    let id = ReplyId::random();
+    assert!(!format!("{id:?}").contains(&id.to_string()));
+    assert_eq!(id.short().len(), 8);
+}
+
+#[test]
+fn created_is_rfc_3339_with_milliseconds_in_utc() {
+    let text = Created(jiff::Timestamp::from_millisecond(1_790_000_000_120).unwrap());
+    assert_eq!(text.to_string(), "2026-09-21T14:13:20.120Z");
+}

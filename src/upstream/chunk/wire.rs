@@ -1,0 +1,84 @@
+//! A `chat.completion.chunk` as it stands on the wire: everything optional, and what is seldom needed
+//! left as raw JSON.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de::Visitor};
+use serde_json::value::RawValue;
+
+use crate::{event::ErrorCode, upstream::fault::Fault};
+
+/// What is raw is looked at only where it is there, and may be of any type.
+#[derive(Deserialize)]
+pub(super) struct WireChunk<'a> {
+    #[serde(borrow, default)]
+    pub(super) choices: Option<Vec<WireChoice<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+impl<'a> WireChunk<'a> {
+    pub(super) fn parse(data: &'a str) -> Result<Self, Fault> {
+        let fault = |cause| Fault::new(ErrorCode::UpstreamProtocol, cause);
+        // serde would take an array for the list of the fields.
+        if !data.trim_start().starts_with('{') {
+            return Err(fault("not a chunk: no JSON object".to_owned()));
+        }
+        // The position only: serde's own text may quote the reply.
+        serde_json::from_str(data).map_err(|error| {
+            fault(format!(
+                "not a chunk: line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireChoice<'a> {
+    #[serde(default)]
+    pub(super) index: Option<u64>,
+    #[serde(default)]
+    pub(super) delta: Option<WireDelta>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) content_filter_results: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct WireDelta {
+    #[serde(default)]
+    pub(super) content: Option<WireText>,
+    #[serde(default)]
+    pub(super) refusal: Option<WireText>,
+}
+
+/// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot: serde_json
+/// gives such strings out as bytes only.
+pub(super) struct WireText(pub(super) Vec<u8>);
+
+impl<'de> Deserialize<'de> for WireText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = WireText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<WireText, E> {
+                Ok(WireText(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
