@@ -242,7 +242,7 @@ async function limits(url, options) {
 }
 
 async function checkAll() {
-  const options = { apiKey: "any", maxRetries: 0, timeout: DEADLINE };
+  const options = { apiKey: "any", maxRetries: 0, timeout: DEADLINE, logLevel: "off" };
   await withSimulator([], async (url) => {
     const azure = (more) => new AzureOpenAI({ endpoint: url, apiVersion: API_VERSION, ...options, ...more });
     const classic = azure();
