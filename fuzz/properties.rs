@@ -202,10 +202,14 @@ fn decode<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Decoded {
             return decoded;
         }
     }
-    decoder.finish(|frame| {
+    let finished = decoder.finish(|frame| {
         assert!(decoded.rest.is_none(), "two frames at the end");
         decoded.rest = Some(owned(frame));
     });
+    if finished.is_err() {
+        decoded.too_long = true;
+        return decoded;
+    }
     decoded.recognised = Some(decoder.has_recognised());
     decoded
 }
@@ -240,9 +244,11 @@ fn plain(stream: &[u8]) -> Decoded {
         decoded.too_long = true;
         return decoded;
     }
-    if rest.is_empty() || reading.take(rest) {
-        decoded.rest = reading.dispatch();
+    if !rest.is_empty() && !reading.take(rest) {
+        decoded.too_long = true;
+        return decoded;
     }
+    decoded.rest = reading.dispatch();
     decoded.recognised = Some(reading.recognised);
     decoded
 }
