@@ -10,11 +10,14 @@ exec </dev/null # Nothing here may wait for an answer.
 
 readonly CARGO_DENY_VERSION=0.20.2
 readonly OPENAI_SDK_VERSION=3.54.0
+# The newest that runs on Debian's Node; the next major version wants a newer one.
+readonly OPENAI_NODE_SDK_VERSION=6.49.0
 
 # All that follows relies on the place, also where the caller keeps build output elsewhere.
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS=target/tools
 readonly SDK_VENV=target/sdk-venv
+readonly SDK_NODE=target/sdk-node
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -38,6 +41,8 @@ install_packages() {
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v git >/dev/null || missing+=(git) # Fetches the advisories.
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || missing+=(npm)
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
   ((${#missing[@]})) || return 0
 
@@ -92,6 +97,15 @@ sys.exit(m.version("openai") != sys.argv[1])' "$OPENAI_SDK_VERSION" 2>/dev/null 
     "openai==$OPENAI_SDK_VERSION"
 }
 
+install_node_sdk() {
+  [[ "$(node --print "require('./$SDK_NODE/node_modules/openai/package.json').version" \
+    2>/dev/null)" == "$OPENAI_NODE_SDK_VERSION" ]] && return
+  rm -rf "$SDK_NODE"
+  mkdir -p "$SDK_NODE"
+  npm install --prefix "$SDK_NODE" --no-save --no-audit --no-fund --ignore-scripts \
+    --loglevel error "openai@$OPENAI_NODE_SDK_VERSION"
+}
+
 install_packages
 check_toolchain
 
@@ -103,6 +117,8 @@ step cargo test --locked
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
 step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
+step install_node_sdk
+step node tests/sdk/azure_openai.mjs target/debug/rasta-stream "$SDK_NODE"
 step install_cargo_deny
 step cargo_deny check --hide-inclusion-graph bans licenses sources
 step check_advisories

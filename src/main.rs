@@ -16,7 +16,7 @@ use rasta_stream::{
     },
     logging,
     server::Server,
-    simulator::{Options, Pace, Scenario, Simulator},
+    simulator::{Limits, Options, Pace, Scenario, Simulator},
 };
 use secrecy::ExposeSecret as _;
 
@@ -91,6 +91,10 @@ async fn simulate(args: SimulateArgs) -> Result<(), String> {
             PaceArg::Instant => Pace::Instant,
         },
         scenario: args.scenario,
+        limits: Limits {
+            requests_per_minute: args.requests_per_minute,
+            tokens_per_minute: args.tokens_per_minute,
+        },
         ..Options::default()
     };
     let simulator = Simulator::start(options)

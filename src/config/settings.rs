@@ -251,6 +251,13 @@ pub struct SimulateArgs {
     /// What to play for every request; a deployment named sim-NAME plays NAME for its own
     #[arg(long, value_name = "NAME", value_parser = scenario)]
     pub scenario: Option<Scenario>,
+    /// Requests that each deployment admits in a minute; unset, any number
+    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens that each deployment admits in a minute, as estimated from the prompt's length and
+    /// the request's max_tokens; unset, any number
+    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
+    pub tokens_per_minute: Option<u64>,
     /// Print every scenario and what it does
     #[arg(long)]
     pub list: bool,

@@ -1,7 +1,7 @@
 //! From a request to the response that is to be played: Azure's front door.
 //!
-//! It checks in Azure's order: path and API version, key, deployment, body; then the
-//! scenario has its say. It knows nothing of connections.
+//! It checks in Azure's order: path and API version, key, deployment, body, limits; then
+//! the scenario has its say. It knows nothing of connections.
 
 use std::collections::HashSet;
 
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::{
     body::ChatBody,
     http::{Head, Request},
+    limits::Ledger,
     performance::Performance,
     refusal::Refusal,
     scenario::Scenario,
@@ -22,6 +23,7 @@ pub(super) struct Desk {
     pub(super) key: Option<String>,
     pub(super) deployments: Vec<String>,
     pub(super) scenario: Option<Scenario>,
+    pub(super) ledger: Ledger,
     /// The alternating scenarios whose next request is to be answered.
     pub(super) relenting: Mutex<HashSet<Scenario>>,
 }
@@ -105,6 +107,12 @@ impl Desk {
         deployment: &str,
         scenario: Option<Scenario>,
     ) -> Result<Performance, Refusal> {
+        let standing = self.ledger.count(deployment, body.estimate());
+        if let Some(standing) = &standing
+            && let Some(over) = standing.over
+        {
+            return Err(Refusal::over_limit(over, standing));
+        }
         if let Some(scenario) = scenario {
             if let Some(refusal) = Refusal::of(scenario) {
                 return Err(refusal);
@@ -124,6 +132,10 @@ impl Desk {
             }
         }
         let head = success_head(request, deployment);
+        let head = match &standing {
+            Some(standing) => standing.tell(head),
+            None => head,
+        };
         Ok(match scenario {
             Some(Scenario::Html200) => whole::page(head),
             Some(Scenario::Json200) => whole::whole(None, body, head),

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, wire::CHARACTERS_PER_TOKEN};
 
 const ROLES: [&str; 6] = [
     "system",
@@ -89,6 +89,14 @@ impl ChatBody {
         }
         read.messages(body.get("messages"))?;
         Ok(read)
+    }
+
+    /// The tokens that admission counts for: the prompt by its length, and the most that the reply
+    /// may have. A reply without a limit counts as none.
+    pub(super) fn estimate(&self) -> u64 {
+        let prompt = self.characters.div_ceil(CHARACTERS_PER_TOKEN);
+        let tokens = prompt.saturating_add(self.limit.unwrap_or(0));
+        u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
     fn messages(&mut self, messages: Option<&Value>) -> Result<(), Refusal> {

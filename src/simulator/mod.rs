@@ -13,6 +13,7 @@ mod body;
 mod connection;
 mod http;
 mod journal;
+mod limits;
 mod pace;
 mod peculiar;
 mod performance;
@@ -40,6 +41,7 @@ use tokio::{
 };
 
 pub use journal::{Journal, JournalEvent, Record};
+pub use limits::Limits;
 pub use pace::{Pace, Steps};
 pub use scenario::{Scenario, UnknownScenario};
 
@@ -63,6 +65,8 @@ pub struct Options {
     pub pace: Pace,
     /// The scenario that all requests get, whatever their deployment is called.
     pub scenario: Option<Scenario>,
+    /// What each deployment admits in a minute; who comes more often gets Azure's 429.
+    pub limits: Limits,
     /// Whether the journal keeps records: whole requests, in memory, for tests.
     pub journal: bool,
 }
@@ -75,6 +79,7 @@ impl Default for Options {
             deployments: Vec::new(),
             pace: Pace::Real,
             scenario: None,
+            limits: Limits::default(),
             journal: false,
         }
     }
@@ -88,6 +93,7 @@ impl fmt::Debug for Options {
             .field("deployments", &self.deployments)
             .field("pace", &self.pace)
             .field("scenario", &self.scenario)
+            .field("limits", &self.limits)
             .field("journal", &self.journal)
             .finish()
     }
@@ -115,6 +121,7 @@ impl Simulator {
             key: options.key,
             deployments: options.deployments,
             scenario: options.scenario,
+            ledger: limits::Ledger::new(options.limits),
             ..answer::Desk::default()
         };
         let accepting = tokio::spawn(accept(

@@ -6,7 +6,11 @@
 
 use serde_json::{Value, json};
 
-use super::{http::Head, scenario::Scenario};
+use super::{
+    http::Head,
+    limits::{Over, Standing},
+    scenario::Scenario,
+};
 
 /// An error response.
 #[derive(Clone, Debug)]
@@ -102,14 +106,32 @@ impl Refusal {
         )
     }
 
-    fn rate_limited(wait: &str) -> Self {
+    fn too_many(what: &str, wait: &str) -> Self {
         let text = format!(
             "Requests to the ChatCompletions_Create Operation under Azure OpenAI API have \
-             exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after \
+             exceeded {what} rate limit of your current OpenAI S0 pricing tier. Please retry after \
              {wait} seconds. Please go here: https://aka.ms/oai/quotaincrease if you would like \
              to further increase the default rate limit."
         );
         Self::gateway(429, "429", &text)
+    }
+
+    /// 429 for a request that is over a limit, with the true figures.
+    pub(super) fn over_limit(over: Over, standing: &Standing) -> Self {
+        let what = match over {
+            Over::Requests => "call",
+            Over::Tokens => "token",
+        };
+        let wait = standing.reset_seconds().to_string();
+        let mut refusal = Self::too_many(what, &wait)
+            .with("retry-after", &wait)
+            .with("retry-after-ms", &standing.reset_ms().to_string());
+        refusal.head = standing.tell(refusal.head);
+        refusal
+    }
+
+    fn rate_limited(wait: &str) -> Self {
+        Self::too_many("token", wait)
             .with("x-ratelimit-limit-requests", "1000")
             .with("x-ratelimit-remaining-requests", "0")
             .with("x-ratelimit-limit-tokens", "100000")

@@ -15,7 +15,7 @@ pub(super) const MODEL: &str = "sim-dread-2026-11-01";
 
 const FINGERPRINT: &str = "fp_5111a70e";
 /// Characters a token, as a rule of thumb for English.
-const CHARACTERS_PER_TOKEN: usize = 4;
+pub(super) const CHARACTERS_PER_TOKEN: usize = 4;
 /// Tokens by which each message is wrapped.
 const TOKENS_PER_MESSAGE: usize = 4;
 

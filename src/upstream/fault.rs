@@ -11,8 +11,10 @@ use serde_json::Value;
 use super::diagnosis::Diagnosis;
 use crate::event::{ErrorCode, ReplyError};
 
-/// The most of upstream's own words that go to the log, in characters.
+/// The most of upstream's own message that goes to the log, in characters.
 const MAX_CAUSE_CHARS: usize = 300;
+/// The same of its shorter fields; the longest known, `ResponsibleAIPolicyViolation`, has 28.
+const MAX_WORD_CHARS: usize = 64;
 /// The longest correlation id that is passed on; Azure's are UUIDs of 36 characters.
 const MAX_REQUEST_ID: usize = 128;
 /// A longer wait than this is a mistake of upstream's, and counts as none.
@@ -175,15 +177,20 @@ impl<'a> Words<'a> {
     }
 
     fn cause(&self) -> String {
-        let message: String = self
-            .message
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(MAX_CAUSE_CHARS)
-            .collect();
+        let clean = |text: &str, most: usize| -> String {
+            text.chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(most)
+                .collect()
+        };
+        let word = |text: &str| clean(text, MAX_WORD_CHARS);
         format!(
-            "code={:?} type={:?} inner={:?} param={:?} message={message:?}",
-            self.code, self.kind, self.inner, self.param
+            "code={:?} type={:?} inner={:?} param={:?} message={:?}",
+            word(&self.code),
+            word(self.kind),
+            word(self.inner),
+            word(self.param),
+            clean(self.message, MAX_CAUSE_CHARS)
         )
     }
 }

@@ -87,7 +87,7 @@ impl Reply {
     fn end(&mut self, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         let normaliser = &mut self.normaliser;
         let mut outcome = Ok(Progress::Ended);
-        self.decoder.finish(|frame| {
+        let decoded = self.decoder.finish(|frame| {
             match normaliser.read(&frame.event, &frame.data, chunks) {
                 // Cut in mid-frame: that it was cut is the fault, and not what is left of it.
                 Err(fault) if fault.error.code == ErrorCode::UpstreamProtocol => {}
@@ -95,6 +95,12 @@ impl Reply {
                 Ok(_) => {}
             }
         });
+        if let Err(too_long) = decoded {
+            outcome = Err(Fault::new(
+                ErrorCode::UpstreamProtocol,
+                too_long.to_string(),
+            ));
+        }
         self.flush_text(chunks);
         if !self.empty && !self.decoder.has_recognised() {
             let cause = "the body is not an event stream".to_owned();

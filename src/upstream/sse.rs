@@ -96,6 +96,9 @@ impl Decoder {
         }
         while let Some(end) = memchr2(b'\r', b'\n', bytes) {
             if self.line.is_empty() {
+                if end > MAX_FRAME_BYTES {
+                    return Err(TooLong);
+                }
                 self.take_line(&bytes[..end], &mut on_frame)?;
             } else {
                 self.keep(&bytes[..end])?;
@@ -120,13 +123,17 @@ impl Decoder {
 
     /// Ends the stream, and hands out the frame that was not followed by a blank line, if there is
     /// one. Its last line may be cut anywhere.
-    pub fn finish(&mut self, mut on_frame: impl FnMut(Frame<'_>)) {
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`], if that last line makes the frame too long.
+    pub fn finish(&mut self, mut on_frame: impl FnMut(Frame<'_>)) -> Result<(), TooLong> {
         let line = std::mem::take(&mut self.line);
-        // What is too long now was refused by `push` already.
-        if !line.is_empty() && self.take_line(&line, &mut on_frame).is_err() {
-            return;
+        if !line.is_empty() {
+            self.take_line(&line, &mut on_frame)?;
         }
         self.dispatch(&mut on_frame);
+        Ok(())
     }
 
     /// Whether any line so far was one of an event stream: a comment or a known field. If none was
@@ -302,7 +309,7 @@ mod tests {
         ] {
             let mut decoder = Decoder::default();
             decoder.push(body, |_| {}).unwrap();
-            decoder.finish(|_| {});
+            decoder.finish(|_| {}).unwrap();
             assert_eq!(
                 decoder.has_recognised(),
                 is_one,
@@ -320,12 +327,14 @@ mod tests {
                 .push(bytes, |_| panic!("no blank line came"))
                 .unwrap();
             let mut frames = Vec::new();
-            decoder.finish(|frame| frames.push(frame.data.into_owned()));
+            decoder
+                .finish(|frame| frames.push(frame.data.into_owned()))
+                .unwrap();
             assert_eq!(frames, ["[DONE]"]);
         }
         let mut decoder = Decoder::default();
         decoder.push(b"data: a\n\n: bye", |_| {}).unwrap();
-        decoder.finish(|_| panic!("nothing was left"));
+        decoder.finish(|_| panic!("nothing was left")).unwrap();
     }
 
     #[test]
@@ -336,6 +345,16 @@ mod tests {
             .take_while(|_| decoder.push(&block, |_| {}).is_ok())
             .count();
         assert_eq!(pushed * block.len(), MAX_FRAME_BYTES);
+    }
+
+    #[test]
+    fn a_frame_that_its_unfinished_last_line_makes_too_long_is_refused() {
+        let mut decoder = Decoder::default();
+        let half = "x".repeat(MAX_FRAME_BYTES / 2);
+        decoder
+            .push(format!("data: {half}\ndata: {half}").as_bytes(), |_| {})
+            .unwrap();
+        assert_eq!(decoder.finish(|_| panic!("it is too long")), Err(TooLong));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod client;
 mod contract;
 mod documents;
 mod failures;
+mod fuzz;
 mod identity;
 mod layering;
 mod lifetime;

@@ -49,26 +49,51 @@ REFUSALS = [
     ("forbidden", 403, openai.PermissionDeniedError, "403"),
     ("deployment-not-found", 404, openai.NotFoundError, "DeploymentNotFound"),
     ("not-found", 404, openai.NotFoundError, "404"),
+    # The SDK has no class for 408, and follows a redirect to where nothing is.
+    ("timeout-408", 408, openai.APIStatusError, "Timeout"),
+    ("redirect", 404, openai.NotFoundError, "404"),
     ("rate-limited", 429, openai.RateLimitError, "429"),
+    ("rate-limited-day", 429, openai.RateLimitError, "429"),
     ("rate-limited-silent", 429, openai.RateLimitError, "429"),
     ("prompt-filtered", 400, openai.BadRequestError, "content_filter"),
     ("context-too-long", 400, openai.BadRequestError, "context_length_exceeded"),
     ("unsupported-parameter", 400, openai.BadRequestError, "unsupported_parameter"),
     ("bad-request", 400, openai.BadRequestError, "BadRequest"),
+    ("error-string", 400, openai.BadRequestError, None),
     ("server-error", 500, openai.InternalServerError, None),
     ("bad-gateway", 502, openai.InternalServerError, None),
     ("unavailable", 503, openai.InternalServerError, "ServiceUnavailable"),
     ("gateway-timeout", 504, openai.InternalServerError, None),
 ]
 
+# A scenario that breaks off in mid-stream or before it, and the exception that comes of it.
+BREAKS = [
+    ("error-in-stream", openai.APIError),
+    ("error-numeric", openai.APIError),
+    ("error-event", openai.APIError),
+    ("error-first", openai.APIError),
+    ("truncated", openai.APIConnectionError),
+    ("truncated-frame", openai.APIConnectionError),
+    ("reset", openai.APIConnectionError),
+    ("bad-chunk", openai.APIConnectionError),
+    ("bad-json", json.JSONDecodeError),
+    ("reset-before-head", openai.APIConnectionError),
+]
+BEFORE_ANY_TEXT = ("error-first", "reset-before-head")
+
 # Whole streams in unusual forms that Azure or gateways before it have, and that the SDK bears.
 FORMS = [
     "async-filter",
+    "bom",
     "burst",
     "close-delimited",
     "comments",
+    "cr",
     "crlf",
     "filter-outage",
+    "informational",
+    "multi-line",
+    "no-content-type",
     "no-done",
     "no-space",
     "usage-on-deltas",
@@ -175,9 +200,23 @@ def check_simulator(report, binary):
             report.check(sentence, refused, classic, scenario, status, error, code)
         report.check("sim-rate-limited: the wait can be read", wait_is_told, classic)
         report.check("sim-busy: the SDK's own retry succeeds", retried, patient)
+        report.check("sim-flaky: the SDK's own retry succeeds", unusual_form, patient, "flaky")
         report.check("the v1 URL refuses as the classic one", refused, v1, *REFUSALS[4])
-        for scenario in ("error-in-stream", "error-numeric", "error-first"):
-            report.check(f"sim-{scenario}: APIError in mid-stream", error_in_stream, classic, scenario)
+        for scenario, error in BREAKS:
+            report.check(f"sim-{scenario}: {error.__name__}", broken_off, classic, scenario, error)
+        for scenario in ("truncated-clean", "done-without-finish"):
+            report.check(f"sim-{scenario}: only the missing finish reason tells", unfinished, classic, scenario)
+        for scenario, bad, param in (
+            ("reasoning-model", {"temperature": 1}, "temperature"),
+            ("no-stream-options", {"stream_options": {"include_usage": True}}, None),
+        ):
+            report.check(f"sim-{scenario}: answers once it is told so", advised, classic, scenario, bad, param)
+        hasty = classic.with_options(timeout=0.3)
+        report.check("sim-no-head: APITimeoutError", lambda: broken_off(hasty, "no-head", openai.APITimeoutError))
+    command += ["--requests-per-minute", "2", "--tokens-per-minute", "500"]
+    with running(command, r"^AZURE_OPENAI_ENDPOINT=(http://127\.0\.0\.1:\d+)$", "stdout") as url:
+        limited = AzureOpenAI(azure_endpoint=url, api_version=API_VERSION, **options)
+        report.check("requests and tokens over the limits are refused until the minute ends", limits, limited)
 
 
 def complete(client, deployment="any", **options):
@@ -278,20 +317,51 @@ def retried(client):
     ensure_equal((text, reasons), (whole(client)[0], ["stop"]), "reply after one refusal")
 
 
-def error_in_stream(client, scenario):
+def broken_off(client, scenario, kind):
     parts = []
     try:
         with complete(client, f"sim-{scenario}", stream=True) as stream:
             for chunk in stream:
                 parts += [choice.delta.content or "" for choice in chunk.choices]
-    except openai.APIError as error:
-        ensure_equal(type(error), openai.APIError, "exception")
-        ensure(error.message, "the error has no message")
+    except Exception as error:
+        ensure_equal(type(error), kind, "exception")
+        ensure(str(error), "the error has no message")
     else:
         raise Failed("the stream came to its end")
     text = "".join(parts)
-    ensure(bool(text) == (scenario != "error-first"), f"text before the error: {text!r}")
-    ensure(whole(client)[0].startswith(text), f"{text!r} is not the beginning of the reply")
+    if scenario in BEFORE_ANY_TEXT or kind is openai.APITimeoutError:
+        ensure_equal(text, "", "text before the error")
+    else:
+        ensure(text, "no text before the error")
+        ensure(whole(client)[0].startswith(text), f"{text!r} is not the beginning of the reply")
+
+
+def unfinished(client, scenario):
+    text, reasons, _ = streamed(client, f"sim-{scenario}")
+    ensure_equal(reasons, [], "finish reasons")
+    ensure(text and whole(client)[0].startswith(text), f"{text!r} is not the beginning of the reply")
+
+
+def advised(client, scenario, bad, param):
+    error = refusal(client, scenario, stream=True, **bad)
+    ensure_equal((type(error), error.param), (openai.BadRequestError, param), "refusal")
+    ensure_equal(streamed(client, f"sim-{scenario}")[1], ["stop"], "finish reasons")
+
+
+def limits(client):
+    answer = client.chat.completions.with_raw_response.create(model="one", messages=MESSAGES, max_tokens=10)
+    ensure_equal(answer.headers.get("x-ratelimit-remaining-requests"), "1", "requests left")
+    for what, tokens in (("token", 1000), ("call", 10)):
+        try:
+            complete(client, "one", max_tokens=tokens)
+        except openai.RateLimitError as error:
+            ensure(f"{what} rate limit" in error.message, f"{error.message!r} does not name the {what} limit")
+            seconds = int(error.response.headers["retry-after"])
+            milliseconds = int(error.response.headers["retry-after-ms"])
+        else:
+            raise Failed(f"the {what} limit let the request through")
+        ensure(1 <= seconds <= 60 and -(-milliseconds // 1000) == seconds, f"{seconds} s, {milliseconds} ms")
+    ensure_equal(streamed(client, "another")[1], ["stop"], "another deployment")
 
 
 # Part two: the server and plain HTTP.

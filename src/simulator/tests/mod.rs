@@ -4,6 +4,7 @@ mod client;
 mod doors;
 mod expected;
 mod journal;
+mod limits;
 mod scenarios;
 mod streams;
 

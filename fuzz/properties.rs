@@ -1,0 +1,346 @@
+//! What must hold for whatever an upstream sends: the properties, once, for the fuzz targets here
+//! and for `tests/api/fuzz.rs`, which drives them on the stable toolchain.
+//!
+//! Each takes any bytes, reads from their beginning how to cut the rest, and panics where the
+//! property does not hold.
+
+use rasta_stream::{
+    event::{ErrorCode, FinishReason, ReplyError},
+    upstream::{
+        Chunk, Fault, Progress,
+        chunk::Normaliser,
+        fault::RefusalHead,
+        sse::{Decoder, MAX_FRAME_BYTES},
+    },
+};
+
+/// More than an HTTP client hands out in one piece.
+const MAX_READ: usize = 1 << 16;
+/// Invalid bytes become U+FFFD, which has three.
+const MAX_GROWTH: usize = 3;
+/// The most cuts that an input can ask for; one more means: after every byte.
+const MAX_CUTS: usize = 6;
+
+/// Event, data and last id, as frames have them.
+type Frame = (String, String, String);
+
+/// What came of a whole stream.
+#[derive(Default, PartialEq, Eq)]
+struct Decoded {
+    frames: Vec<Frame>,
+    /// The frame that the end left unfinished.
+    rest: Option<Frame>,
+    too_long: bool,
+    /// `None` where the stream was given up.
+    recognised: Option<bool>,
+}
+
+/// Frames do not depend on how the stream is cut, and are those of the standard.
+pub fn sse_decoder(data: &[u8]) {
+    let (cuts, stream) = Cuts::of(data);
+    let expected = plain(stream);
+    assert!(
+        decode(stream.chunks(MAX_READ)) == expected,
+        "in large reads"
+    );
+    assert!(decode(cuts.parts(stream)) == expected, "cut at {cuts:?}");
+}
+
+/// The same around the bound: the first three bytes say how often a part of the stream is repeated
+/// and by how much the result then misses the bound.
+pub fn sse_bounds(data: &[u8]) {
+    let Some(([at, length, more], data)) = data.split_first_chunk() else {
+        return;
+    };
+    let (cuts, stream) = Cuts::of(data);
+    let at = usize::from(*at) % (stream.len() + 1);
+    let (head, tail) = stream.split_at(at);
+    let length = usize::from(*length) % (tail.len() + 1);
+    let (middle, tail) = tail.split_at(length);
+    let middle = if middle.is_empty() { b"x" } else { middle };
+    // Thousands of whole frames are not about the bound, and take long.
+    let twice = middle.repeat(2);
+    let blank_lines = [&b"\n\n"[..], b"\r\r", b"\r\n\r\n", b"\n\r"];
+    if blank_lines
+        .iter()
+        .any(|blank| twice.windows(blank.len()).any(|window| window == *blank))
+    {
+        return;
+    }
+    // From 128 bytes below the bound to 128 above it.
+    let size = (MAX_FRAME_BYTES - 128 + usize::from(*more)).saturating_sub(head.len());
+    let mut long = head.to_vec();
+    long.extend(middle.iter().cycle().take(size));
+    long.extend_from_slice(tail);
+
+    let expected = plain(&long);
+    assert!(decode(long.chunks(MAX_READ)) == expected, "in large reads");
+    assert!(decode(long.chunks(4093)) == expected, "in small reads");
+    let parts = cuts.parts(&long).flat_map(|part| part.chunks(MAX_READ));
+    assert!(decode(parts) == expected, "cut at {cuts:?}");
+}
+
+/// Chunks do not depend on how the stream is cut, do not grow, and hold all text whole.
+pub fn normaliser(data: &[u8]) {
+    let (cuts, stream) = Cuts::of(data);
+    let whole = normalise(stream.chunks(MAX_READ));
+    assert_eq!(normalise(cuts.parts(stream)), whole, "cut at {cuts:?}");
+
+    let (chunks, end) = whole;
+    let texts = || chunks.iter().filter_map(|chunk| chunk.text.as_deref());
+    assert!(texts().all(|text| !text.is_empty()), "an empty delta");
+    let length: usize = texts().map(str::len).sum();
+    assert!(length <= MAX_GROWTH * stream.len(), "text out of nothing");
+    for name in chunks.iter().filter_map(|chunk| chunk.model.as_deref()) {
+        assert!((1..=128).contains(&name.chars().count()), "model {name:?}");
+        assert!(!name.contains(char::is_control), "model {name:?}");
+    }
+    if let Some(fault) = end {
+        let known = [ErrorCode::UpstreamError, ErrorCode::UpstreamProtocol];
+        assert!(known.contains(&fault.error.code), "{fault:?}");
+        is_fit_to_show(&fault);
+    }
+    text_in_pieces(&cuts, stream);
+}
+
+/// A refusal is one fault, and only its cause has words of upstream's.
+pub fn refusal(data: &[u8]) {
+    let Some(([high, low, flags, length], rest)) = data.split_first_chunk() else {
+        return;
+    };
+    let (header, body) = rest.split_at(usize::from(*length).min(rest.len()));
+    let header = String::from_utf8_lossy(header);
+    let (ms, seconds) = header.split_once('\n').unwrap_or((&header, &header));
+    let status = u16::from_be_bytes([*high, *low]) % 1000;
+    let head = RefusalHead {
+        status,
+        retry_after_ms: (flags & 1 != 0).then_some(ms),
+        retry_after: (flags & 2 != 0).then_some(seconds),
+    };
+    let fault = Fault::refusal(&head, body).with_request_id(Some(seconds));
+
+    is_fit_to_show(&fault);
+    assert!(fault.cause.starts_with(&format!("status={status} ")));
+    if let Some(wait) = fault.error.retry_after_ms {
+        assert!(fault.error.retryable, "a wait for nothing");
+        assert!((1..=7 * 24 * 3600 * 1000).contains(&wait), "wait of {wait}");
+    }
+    if let Some(id) = &fault.error.request_id {
+        assert_eq!(id, seconds);
+        assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+    // Whatever the body says, the status alone decides about these.
+    match status {
+        0..=299 => assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol),
+        429 => assert_eq!(fault.error.code, ErrorCode::RateLimited),
+        500..=599 => assert_eq!(fault.error.code, ErrorCode::UpstreamUnavailable),
+        _ => assert!(status == 408 || status == 409 || !fault.error.retryable),
+    }
+    is_fit_to_show(&Fault::in_stream(&String::from_utf8_lossy(body)));
+}
+
+/// The sentence is ours, and the cause is one line.
+fn is_fit_to_show(fault: &Fault) {
+    let ours = ReplyError {
+        retry_after_ms: fault.error.retry_after_ms,
+        request_id: fault.error.request_id.clone(),
+        ..ReplyError::new(fault.error.code)
+    };
+    assert_eq!(fault.error, ours);
+    assert!(!fault.cause.contains(char::is_control), "{fault:?}");
+}
+
+/// Where a stream is cut into reads.
+#[derive(Debug)]
+enum Cuts {
+    Everywhere,
+    At(Vec<usize>),
+}
+
+impl Cuts {
+    /// Takes the cuts from the beginning of an input: how many, and two bytes for each.
+    fn of(data: &[u8]) -> (Self, &[u8]) {
+        let Some((count, data)) = data.split_first() else {
+            return (Self::At(Vec::new()), data);
+        };
+        let count = usize::from(*count) % (MAX_CUTS + 2);
+        if count > MAX_CUTS {
+            return (Self::Everywhere, data);
+        }
+        let (places, stream) = data.split_at((2 * count).min(data.len()));
+        let mut at: Vec<usize> = places
+            .chunks_exact(2)
+            .map(|place| usize::from(u16::from_be_bytes([place[0], place[1]])))
+            .collect();
+        at.sort_unstable();
+        (Self::At(at), stream)
+    }
+
+    fn parts<'a>(&self, stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let mut at: Vec<usize> = match self {
+            Self::Everywhere if stream.len() <= MAX_READ => (0..stream.len()).collect(),
+            // A read a byte would take too long.
+            Self::Everywhere => (0..stream.len()).step_by(997).collect(),
+            Self::At(places) => places.iter().map(|at| at % (stream.len() + 1)).collect(),
+        };
+        at.extend([0, stream.len()]);
+        at.sort_unstable();
+        let ends = at.clone().into_iter().skip(1);
+        at.into_iter()
+            .zip(ends)
+            .map(|(start, end)| &stream[start..end])
+    }
+}
+
+fn decode<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Decoded {
+    let mut decoder = Decoder::default();
+    let mut decoded = Decoded::default();
+    for part in parts {
+        let pushed = decoder.push(part, |frame| decoded.frames.push(owned(frame)));
+        if pushed.is_err() {
+            decoded.too_long = true;
+            return decoded;
+        }
+    }
+    let finished = decoder.finish(|frame| {
+        assert!(decoded.rest.is_none(), "two frames at the end");
+        decoded.rest = Some(owned(frame));
+    });
+    if finished.is_err() {
+        decoded.too_long = true;
+        return decoded;
+    }
+    decoded.recognised = Some(decoder.has_recognised());
+    decoded
+}
+
+fn owned(frame: rasta_stream::upstream::sse::Frame<'_>) -> Frame {
+    let most = MAX_GROWTH * MAX_FRAME_BYTES;
+    assert!(frame.data.len() <= most && frame.event.len() <= most && frame.id.len() <= most);
+    (
+        frame.event.into_owned(),
+        frame.data.into_owned(),
+        frame.id.to_owned(),
+    )
+}
+
+/// The HTML standard's algorithm as it is written down, on a whole stream, with our bound.
+fn plain(stream: &[u8]) -> Decoded {
+    let mut decoded = Decoded::default();
+    let mut reading = Reading::default();
+    let mut rest = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        let line = &rest[..end];
+        let ends_in_crlf = rest[end..].starts_with(b"\r\n");
+        rest = &rest[end + if ends_in_crlf { 2 } else { 1 }..];
+        if line.is_empty() {
+            decoded.frames.extend(reading.dispatch());
+        } else if line.len() > MAX_FRAME_BYTES || !reading.take(line) {
+            decoded.too_long = true;
+            return decoded;
+        }
+    }
+    if rest.len() > MAX_FRAME_BYTES {
+        decoded.too_long = true;
+        return decoded;
+    }
+    if !rest.is_empty() && !reading.take(rest) {
+        decoded.too_long = true;
+        return decoded;
+    }
+    decoded.rest = reading.dispatch();
+    decoded.recognised = Some(reading.recognised);
+    decoded
+}
+
+#[derive(Default)]
+struct Reading {
+    event: Vec<u8>,
+    data: Vec<u8>,
+    id: String,
+    recognised: bool,
+}
+
+impl Reading {
+    /// Whether the frame is still within the bound.
+    fn take(&mut self, line: &[u8]) -> bool {
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (field, value) = line.split_at(colon.unwrap_or(line.len()));
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        self.recognised |= [&b""[..], b"data", b"event", b"id", b"retry"].contains(&field);
+        match field {
+            b"event" => self.event = value.to_vec(),
+            b"id" if !value.contains(&0) => self.id = String::from_utf8_lossy(value).into(),
+            b"data" => {
+                self.data.extend_from_slice(value);
+                self.data.push(b'\n');
+            }
+            _ => {}
+        }
+        self.data.len() <= MAX_FRAME_BYTES
+    }
+
+    fn dispatch(&mut self) -> Option<Frame> {
+        let (event, data) = (
+            std::mem::take(&mut self.event),
+            std::mem::take(&mut self.data),
+        );
+        let data = data.strip_suffix(b"\n")?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Some((text(&event), text(data), self.id.clone()))
+    }
+}
+
+/// Decoder and normaliser as the upstream joins them: up to the first fault or end.
+fn normalise<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<Fault>) {
+    let mut chunks = Vec::new();
+    let mut normaliser = Normaliser::default();
+    let mut decoder = Decoder::default();
+    let mut outcome = Ok(Progress::More);
+    for part in parts {
+        let pushed = decoder.push(part, |frame| {
+            if outcome == Ok(Progress::More) {
+                outcome = normaliser.read(&frame.event, &frame.data, &mut chunks);
+            }
+        });
+        if pushed.is_err() || outcome != Ok(Progress::More) {
+            break;
+        }
+    }
+    if let Some(text) = normaliser.finish() {
+        chunks.push(Chunk {
+            text: Some(text),
+            ..Chunk::default()
+        });
+    }
+    assert_eq!(normaliser.finish(), None, "half a character twice");
+    (chunks, outcome.err())
+}
+
+/// Text comes out whole wherever upstream cuts it, between the halves of a character too.
+fn text_in_pieces(cuts: &Cuts, bytes: &[u8]) {
+    let mut normaliser = Normaliser::default();
+    let mut chunks = Vec::new();
+    for part in cuts.parts(bytes) {
+        let escaped: String = units(part).map(|unit| format!("\\u{unit:04x}")).collect();
+        let data = format!("{{\"choices\":[{{\"delta\":{{\"content\":\"{escaped}\"}}}}]}}");
+        let read = normaliser.read("", &data, &mut chunks);
+        assert_eq!(read, Ok(Progress::More));
+    }
+    let data = "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}";
+    assert_eq!(normaliser.read("", data, &mut chunks), Ok(Progress::More));
+    assert!(matches!(chunks.last(), Some(chunk) if chunk.finish == Some(FinishReason::Stop)));
+    let text: String = chunks.into_iter().filter_map(|chunk| chunk.text).collect();
+    let whole: Vec<u16> = cuts.parts(bytes).flat_map(units).collect();
+    assert_eq!(text, String::from_utf16_lossy(&whole));
+}
+
+/// One code unit for each byte, half of them halves of characters.
+fn units(bytes: &[u8]) -> impl Iterator<Item = u16> {
+    bytes.iter().map(|byte| match byte {
+        0x80..=0xBF => 0xD800 | u16::from(byte & 0x3F) << 4,
+        0xC0..=0xFF => 0xDC00 | u16::from(byte & 0x3F) << 4,
+        _ => u16::from(*byte),
+    })
+}

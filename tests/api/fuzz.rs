@@ -1,0 +1,176 @@
+//! The properties of the fuzz targets, on the stable toolchain: every golden transcript as a seed,
+//! changed at random places, and bytes that are nothing at all. `CONTRIBUTING.md` tells how to run
+//! the fuzzer itself.
+
+use std::{fs, path::Path};
+
+use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
+
+use rasta_stream::upstream::{
+    Fault,
+    fault::RefusalHead,
+    sse::{Decoder, MAX_FRAME_BYTES},
+};
+
+#[path = "../../fuzz/properties.rs"]
+mod properties;
+
+use properties::{normaliser, refusal, sse_bounds, sse_decoder};
+
+/// No cut; two cuts; after every byte.
+const PREFIXES: [&[u8]; 3] = [b"\x00", b"\x02\x00\x21\x00\x80", b"\x07"];
+/// 400; 429 with a wait in either header; 503 with a date.
+const REFUSALS: [&[u8]; 3] = [
+    b"\x01\x90\x00\x00",
+    b"\x01\xad\x03\x061500\n2",
+    b"\x01\xf7\x02\x1dSun, 22 Nov 2126 10:00:07 GMT",
+];
+
+fn transcripts() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let mut transcripts: Vec<Vec<u8>> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sse"))
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    transcripts.sort();
+    assert!(transcripts.len() > 50);
+    transcripts
+}
+
+/// The data of every frame, which is where error bodies are.
+fn bodies() -> Vec<Vec<u8>> {
+    let lines = transcripts().concat();
+    let mut bodies: Vec<Vec<u8>> = lines
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_prefix(b"data: "))
+        .map(<[u8]>::to_vec)
+        .collect();
+    bodies.sort();
+    bodies.dedup();
+    bodies
+}
+
+/// A transcript in which bytes were replaced, taken away, or doubled.
+fn changed(
+    seeds: Vec<Vec<u8>>,
+    prefixes: &'static [&'static [u8]],
+) -> impl Strategy<Value = Vec<u8>> {
+    let change = (any::<Index>(), 0..3_u8, any::<u8>());
+    (
+        prop::sample::select(seeds),
+        prop::sample::select(prefixes),
+        vec(change, 0..6),
+    )
+        .prop_map(|(seed, prefix, changes)| {
+            let mut bytes = [prefix, seed.as_slice()].concat();
+            for (at, how, byte) in changes {
+                let at = at.index(bytes.len());
+                match how {
+                    0 => bytes[at] = byte,
+                    1 => drop(bytes.drain(at..bytes.len().min(at + usize::from(byte)))),
+                    _ => {
+                        let part = bytes[at..bytes.len().min(at + usize::from(byte))].to_vec();
+                        bytes.splice(at..at, part);
+                    }
+                }
+                if bytes.is_empty() {
+                    bytes.push(byte);
+                }
+            }
+            bytes
+        })
+}
+
+fn holds(cases: u32, inputs: impl Strategy<Value = Vec<u8>>, property: fn(&[u8])) {
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config)
+        .run(&inputs, |bytes| {
+            property(&bytes);
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn every_transcript_holds_the_properties() {
+    for transcript in transcripts() {
+        for prefix in PREFIXES {
+            let input = [prefix, transcript.as_slice()].concat();
+            sse_decoder(&input);
+            normaliser(&input);
+        }
+    }
+    for body in bodies() {
+        for prefix in REFUSALS {
+            refusal(&[prefix, body.as_slice()].concat());
+        }
+    }
+}
+
+#[test]
+fn changed_transcripts_hold_the_properties() {
+    holds(400, changed(transcripts(), &PREFIXES), |input| {
+        sse_decoder(input);
+        normaliser(input);
+    });
+    holds(400, changed(bodies(), &REFUSALS), refusal);
+}
+
+#[test]
+fn bytes_that_are_nothing_hold_the_properties() {
+    holds(400, vec(any::<u8>(), 0..200), |input| {
+        sse_decoder(input);
+        normaliser(input);
+        refusal(input);
+    });
+}
+
+#[test]
+fn lines_and_frames_about_the_bound_hold_the_properties() {
+    for more in [126, 127, 128, 129, 130, 255] {
+        // One line; one comment; one frame of lines of two bytes.
+        sse_bounds(&[&[5, 1, more, 0], &b"data:x\n\ndata: y\n\n"[..]].concat());
+        sse_bounds(&[&[1, 1, more, 0], &b": \n\ndata: y\n\n"[..]].concat());
+        sse_bounds(&[&[0, 8, more, 0], &b"data: x\ndata: y\n\ndata: z"[..]].concat());
+    }
+}
+
+#[test]
+fn a_line_over_the_bound_is_refused_in_one_read_as_in_many() {
+    let mut comment = vec![b'x'; MAX_FRAME_BYTES + 1];
+    comment[0] = b':';
+    comment.push(b'\n');
+    let in_many = |size| {
+        let mut decoder = Decoder::default();
+        comment
+            .chunks(size)
+            .all(|part| decoder.push(part, |_| {}).is_ok())
+    };
+    assert!(!in_many(4096));
+    assert!(!in_many(comment.len()));
+}
+
+#[test]
+fn the_cause_of_a_refusal_is_short_whatever_the_body() {
+    for field in ["message", "code", "type", "param"] {
+        let body = format!("{{\"error\":{{\"{field}\":\"{}\"}}}}", "x".repeat(100_000));
+        let fault = Fault::refusal(
+            &RefusalHead {
+                status: 400,
+                ..RefusalHead::default()
+            },
+            body.as_bytes(),
+        );
+        assert!(
+            fault.cause.len() < 4096,
+            "{field}: {} bytes",
+            fault.cause.len()
+        );
+    }
+}
