@@ -41,6 +41,9 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// Between two renewals because of a refusal: without the role every reply is refused, and Entra must
 /// not be asked for each.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(60);
+/// The most that wait to be heard at the desk; it hears each within microseconds.
+const MAX_ASKS: usize = 64;
+
 /// How long things may take; tests are less patient.
 #[derive(Clone, Copy, Debug)]
 struct Times {
@@ -64,7 +67,7 @@ impl Default for Times {
 /// The program's identity. Cheap to clone; all clones share one token.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    asks: mpsc::UnboundedSender<Ask>,
+    asks: mpsc::Sender<Ask>,
     name: &'static str,
     last_answer: LastAnswer,
     patience: Duration,
@@ -93,7 +96,7 @@ impl Identity {
         times: Times,
         adapt: impl FnOnce(&mut Source) + Send + 'static,
     ) -> io::Result<Self> {
-        let (asks, asked) = mpsc::unbounded_channel();
+        let (asks, asked) = mpsc::channel(MAX_ASKS);
         let last_answer = LastAnswer::default();
         let identity = Self {
             asks,
@@ -133,7 +136,7 @@ impl Identity {
 
     async fn ask(&self, refused: Option<u64>) -> Result<Token, Fault> {
         let (answer, answered) = oneshot::channel();
-        if self.asks.send(Ask { refused, answer }).is_err() {
+        if self.asks.send(Ask { refused, answer }).await.is_err() {
             return Err(failed("the thread that fetches tokens has ended"));
         }
         match tokio::time::timeout(self.patience, answered).await {
@@ -191,7 +194,7 @@ impl Desk {
         }
     }
 
-    async fn serve(mut self, mut asked: mpsc::UnboundedReceiver<Ask>) {
+    async fn serve(mut self, mut asked: mpsc::Receiver<Ask>) {
         loop {
             tokio::select! {
                 ask = asked.recv() => match ask {

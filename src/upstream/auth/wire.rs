@@ -27,6 +27,8 @@ use super::super::azure::{self, Tls};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of an answer. A token has a few KiB; stops a stranger from filling the memory.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
+/// The most requests that wait to be sent; the desk makes one at a time.
+const MAX_JOBS: usize = 8;
 /// The most of an answer's own words that go to the log, in characters.
 const MAX_WORDS: usize = 300;
 
@@ -46,7 +48,7 @@ impl LastAnswer {
 
 /// The end of the channel that azure_identity holds.
 #[derive(Debug)]
-pub(super) struct Wire(mpsc::UnboundedSender<Job>);
+pub(super) struct Wire(mpsc::Sender<Job>);
 
 #[derive(Debug)]
 struct Job {
@@ -62,7 +64,7 @@ type Answer = (u16, Vec<(String, String)>, Bytes);
 impl Wire {
     /// To be called where local tasks can be started.
     pub(super) fn start(tls: &Tls, last_answer: LastAnswer) -> Self {
-        let (jobs, mut todo) = mpsc::unbounded_channel::<Job>();
+        let (jobs, mut todo) = mpsc::channel::<Job>(MAX_JOBS);
         let client = azure::client(tls);
         tokio::task::spawn_local(async move {
             while let Some(job) = todo.recv().await {
@@ -138,7 +140,7 @@ impl HttpClient for Wire {
             done,
         };
         let ended = || failed("the HTTP client has ended".to_owned());
-        self.0.send(job).map_err(|_| ended())?;
+        self.0.send(job).await.map_err(|_| ended())?;
         let (status, headers, body) = answer.await.map_err(|_| ended())?.map_err(failed)?;
         let mut all = Headers::new();
         for (name, value) in headers {
