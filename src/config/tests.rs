@@ -370,3 +370,31 @@ fn a_further_deployment_alone_is_incomplete() {
         "{error}"
     );
 }
+
+#[test]
+fn a_key_can_be_mounted_as_a_file() {
+    let file = std::env::temp_dir().join(format!("rasta-stream-key-{}", std::process::id()));
+    let name = file.to_str().unwrap();
+    let mounted = ("AZURE_OPENAI_API_KEY_FILE", name);
+    std::fs::write(&file, "m0unted\n").unwrap();
+    let key = deployment(&[ENDPOINT, DEPLOYMENT, mounted]).key.unwrap();
+    assert_eq!(key.expose_secret(), "m0unted");
+    assert!(matches!(
+        config(&[ENDPOINT, DEPLOYMENT, KEY, mounted]),
+        Err(ConfigError::TwoKeys)
+    ));
+
+    std::fs::write(&file, " \n").unwrap();
+    assert!(matches!(
+        config(&[ENDPOINT, DEPLOYMENT, mounted]),
+        Err(ConfigError::KeyForm)
+    ));
+    std::fs::remove_file(&file).unwrap();
+    let missing = config(&[ENDPOINT, DEPLOYMENT, mounted]).unwrap_err();
+    assert!(matches!(missing, ConfigError::KeyFile(_)));
+    assert!(
+        missing
+            .to_string()
+            .starts_with("AZURE_OPENAI_API_KEY_FILE cannot be read")
+    );
+}

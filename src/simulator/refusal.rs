@@ -209,6 +209,11 @@ impl Refusal {
                 let text = "The request is not valid for this deployment.";
                 Self::gateway(400, "BadRequest", text)
             }
+            Scenario::NoChatCompletions => {
+                let text = "The chatCompletion operation does not work with the specified model. \
+                            Please choose different model and try again.";
+                Self::gateway(400, "OperationNotSupported", text)
+            }
             Scenario::ErrorString => {
                 Self::json(400, &json!({"error": "the request was not understood"}))
             }

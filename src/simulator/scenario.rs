@@ -61,6 +61,7 @@ scenarios! {
     ReasoningModel "reasoning-model" "400 for max_tokens, top_p and temperature, one at a time; answers once they are gone."
     NoStreamOptions "no-stream-options" "400 for stream_options, as old API versions; answers once it is gone."
     BadRequest "bad-request" "400 BadRequest."
+    NoChatCompletions "no-chat-completions" "400 OperationNotSupported: the model has no chat completions."
     ErrorString "error-string" "400 whose `error` is a plain string."
     Redirect "redirect" "307 to another path, where nobody should take the key."
     // A whole stream, in an unusual form.

@@ -38,6 +38,13 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
             false,
         ),
         ("not-found", "upstream_rejected", false, None, false),
+        (
+            "no-chat-completions",
+            "upstream_rejected",
+            false,
+            None,
+            false,
+        ),
         ("bad-request", "upstream_rejected", false, None, false),
         (
             "unsupported-parameter",

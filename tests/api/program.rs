@@ -401,6 +401,10 @@ async fn check_says_in_one_sentence_what_is_wrong() {
             "sim-deployment-not-found",
             "check AZURE_OPENAI_DEPLOYMENT against the names",
         ),
+        (
+            "sim-no-chat-completions",
+            "this model has no chat completions: deploy one that has",
+        ),
         ("sim-not-found", "there is no such path or API version"),
         ("sim-rate-limited", "wait, or raise the deployment's quota"),
         (

@@ -49,6 +49,7 @@ const REFUSALS = [
   ["context-too-long", 400, openai.BadRequestError, "context_length_exceeded"],
   ["unsupported-parameter", 400, openai.BadRequestError, "unsupported_parameter"],
   ["bad-request", 400, openai.BadRequestError, "BadRequest"],
+  ["no-chat-completions", 400, openai.BadRequestError, "OperationNotSupported"],
   ["error-string", 400, openai.BadRequestError, undefined],
   ["server-error", 500, openai.InternalServerError, null],
   ["bad-gateway", 502, openai.InternalServerError, undefined],

@@ -44,6 +44,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::ContextTooLong => Refused(400, "context_length_exceeded"),
         S::UnsupportedParameter => Refused(400, "\"param\":\"temperature\""),
         S::NoStreamOptions => Refused(400, "Unrecognized request argument"),
+        S::NoChatCompletions => Refused(400, "\"code\":\"OperationNotSupported\""),
         S::BadRequest => Refused(400, "\"code\":\"BadRequest\""),
         S::ErrorString => Refused(400, "{\"error\":\"the request"),
         S::Redirect => Refused(307, "Location: /openai/moved\r\n"),
