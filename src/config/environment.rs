@@ -7,11 +7,13 @@
 
 use std::{collections::HashMap, ffi::OsString};
 
-use clap::{CommandFactory as _, FromArgMatches as _, error::ContextKind, error::ErrorKind};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, ValueEnum as _, error::ContextKind, error::ErrorKind,
+};
 
 use super::{
     ConfigError,
-    settings::{Cli, Command, MoreDeployment},
+    settings::{AuthMode, Cli, Command, MoreDeployment},
 };
 
 /// Names that other programs and samples use: ours, then theirs.
@@ -63,30 +65,45 @@ impl Environment {
     }
 
     /// The deployments with numbered variables, in the order of their numbers.
-    fn more_deployments(&self) -> Vec<MoreDeployment> {
-        NUMBERS
-            .filter_map(|n| {
-                let get = |name: &str| self.get(&format!("{name}_{n}")).map(str::to_owned);
-                let more = MoreDeployment {
-                    endpoint: get("AZURE_OPENAI_ENDPOINT"),
-                    deployment: get("AZURE_OPENAI_DEPLOYMENT"),
-                    api_key: get("AZURE_OPENAI_API_KEY").map(Into::into),
-                    api_key_file: get("AZURE_OPENAI_API_KEY_FILE").map(Into::into),
-                    api_version: get("AZURE_OPENAI_API_VERSION"),
-                };
-                let any = more.endpoint.is_some()
-                    || more.deployment.is_some()
-                    || more.api_key.is_some()
-                    || more.api_key_file.is_some()
-                    || more.api_version.is_some();
-                any.then_some(more)
-            })
-            .collect()
+    fn more_deployments(&self) -> Result<Vec<MoreDeployment>, ConfigError> {
+        let mut all = Vec::new();
+        for n in NUMBERS {
+            let get = |name: &str| self.get(&format!("{name}_{n}")).map(str::to_owned);
+            let more = MoreDeployment {
+                endpoint: get("AZURE_OPENAI_ENDPOINT"),
+                deployment: get("AZURE_OPENAI_DEPLOYMENT"),
+                api_key: get("AZURE_OPENAI_API_KEY").map(Into::into),
+                api_key_file: get("AZURE_OPENAI_API_KEY_FILE").map(Into::into),
+                api_version: get("AZURE_OPENAI_API_VERSION"),
+                auth: get("AZURE_OPENAI_AUTH")
+                    .map(|value| auth_mode(n, value))
+                    .transpose()?,
+            };
+            let any = more.endpoint.is_some()
+                || more.deployment.is_some()
+                || more.api_key.is_some()
+                || more.api_key_file.is_some()
+                || more.api_version.is_some()
+                || more.auth.is_some();
+            if any {
+                all.push(more);
+            }
+        }
+        Ok(all)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+}
+
+fn auth_mode(n: u8, value: String) -> Result<AuthMode, ConfigError> {
+    AuthMode::from_str(&value, true).map_err(|_| ConfigError::Value {
+        name: format!("AZURE_OPENAI_AUTH_{n}"),
+        flag: "no flag".to_owned(),
+        value,
+        wanted: "must be one of key, entra, none".to_owned(),
+    })
 }
 
 fn insert(values: &mut HashMap<String, String>, name: String, value: &str) {
@@ -159,9 +176,9 @@ pub fn parse(
         Ok(mut cli) => {
             match &mut cli.command {
                 Some(Command::Serve(settings) | Command::Check(settings)) => {
-                    settings.more_deployments = environment.more_deployments();
+                    settings.more_deployments = environment.more_deployments()?;
                 }
-                None => cli.settings.more_deployments = environment.more_deployments(),
+                None => cli.settings.more_deployments = environment.more_deployments()?,
                 Some(Command::Simulate(_) | Command::Healthcheck(_)) => {}
             }
             Ok(cli)
@@ -218,7 +235,7 @@ fn one_line(error: clap::Error, args: &[OsString]) -> ConfigError {
             };
             ConfigError::Value {
                 name: variable_of(&flag),
-                flag,
+                flag: format!("flag {flag}"),
                 value: context(ContextKind::InvalidValue),
                 wanted,
             }

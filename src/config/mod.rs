@@ -118,11 +118,11 @@ pub enum ConfigError {
     #[error("{0}")]
     Usage(clap::Error),
     /// A value out of bounds.
-    #[error("{name} {wanted}, and not {value:?} (flag {flag}, the environment, or .env)")]
+    #[error("{name} {wanted}, and not {value:?} ({flag}, the environment, or .env)")]
     Value {
         /// The variable's name.
         name: String,
-        /// The flag's name.
+        /// The flag, in words.
         flag: String,
         /// What was given; no secret is checked by its value.
         value: String,
@@ -254,6 +254,7 @@ fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
         api_key: settings.azure_openai_api_key.clone(),
         api_key_file: settings.azure_openai_api_key_file.clone(),
         api_version: settings.azure_openai_api_version.clone(),
+        auth: settings.azure_openai_auth,
     };
     let any = first.endpoint.is_some()
         || first.deployment.is_some()
@@ -263,7 +264,7 @@ fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
     if !any {
         return Ok(UpstreamConfig::Simulator);
     }
-    let mut deployments = vec![deployment(first.clone(), settings.azure_openai_auth)?];
+    let mut deployments = vec![deployment(first.clone())?];
     for more in &settings.more_deployments {
         let has_key = more.api_key.is_some() || more.api_key_file.is_some();
         let (api_key, api_key_file) = if has_key {
@@ -280,16 +281,14 @@ fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
                 .api_version
                 .clone()
                 .or_else(|| first.api_version.clone()),
+            auth: more.auth.or(first.auth),
         };
-        deployments.push(deployment(inherited, settings.azure_openai_auth)?);
+        deployments.push(deployment(inherited)?);
     }
     Ok(UpstreamConfig::Deployments(deployments))
 }
 
-fn deployment(
-    settings: MoreDeployment,
-    auth: Option<AuthMode>,
-) -> Result<DeploymentConfig, ConfigError> {
+fn deployment(settings: MoreDeployment) -> Result<DeploymentConfig, ConfigError> {
     let endpoint = endpoint::resolve(
         settings
             .endpoint
@@ -298,14 +297,14 @@ fn deployment(
         settings.deployment.as_deref(),
         settings.api_version.as_deref(),
     )?;
-    let key = match auth {
+    let key = match settings.auth {
         Some(AuthMode::None | AuthMode::Entra) => None,
         Some(AuthMode::Key) => {
             Some(key(settings.api_key, settings.api_key_file)?.ok_or(ConfigError::NoKey)?)
         }
         None => key(settings.api_key, settings.api_key_file)?,
     };
-    let entra = match auth {
+    let entra = match settings.auth {
         Some(mode) => mode == AuthMode::Entra,
         None => key.is_none() && endpoint.kind == EndpointKind::Azure,
     };

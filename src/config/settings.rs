@@ -221,6 +221,8 @@ pub struct MoreDeployment {
     pub api_key_file: Option<PathBuf>,
     /// `AZURE_OPENAI_API_VERSION_N`
     pub api_version: Option<String>,
+    /// `AZURE_OPENAI_AUTH_N`
+    pub auth: Option<AuthMode>,
 }
 
 /// The persona, unless `SYSTEM_PROMPT` says otherwise.

@@ -398,3 +398,23 @@ fn a_key_can_be_mounted_as_a_file() {
             .starts_with("AZURE_OPENAI_API_KEY_FILE cannot be read")
     );
 }
+
+#[test]
+fn one_deployment_may_take_a_key_and_another_an_entra_identity() {
+    let second = ("AZURE_OPENAI_ENDPOINT_2", "https://other.openai.azure.com");
+    let all = deployments(&[
+        ENDPOINT,
+        DEPLOYMENT,
+        KEY,
+        second,
+        ("AZURE_OPENAI_AUTH_2", "Entra"),
+    ]);
+    let told: Vec<(bool, bool)> = all.iter().map(|d| (d.key.is_some(), d.entra)).collect();
+    assert_eq!(told, [(true, false), (false, true)]);
+    let error = config(&[ENDPOINT, DEPLOYMENT, KEY, ("AZURE_OPENAI_AUTH_3", "magic")]);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with("AZURE_OPENAI_AUTH_3 must be one of key, entra, none"),
+        "{error}"
+    );
+}
