@@ -301,6 +301,7 @@ mod tests {
                 r#"{"error":{"type":"server_error"}}"#,
                 UpstreamUnavailable,
             ),
+            (409, "", UpstreamUnavailable),
             (502, "<html>", UpstreamUnavailable),
             (503, "", UpstreamUnavailable),
             (504, "", UpstreamUnavailable),

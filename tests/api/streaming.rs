@@ -209,3 +209,43 @@ async fn azure_is_asked_with_its_own_header_and_nothing_of_the_callers() {
         "a compressed stream is a buffered one"
     );
 }
+
+#[actix_web::test]
+async fn no_header_of_upstreams_reaches_a_viewer() {
+    let body = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let answer = String::from_utf8(chunked(body)).unwrap().replacen(
+        "Content-Type",
+        "Access-Control-Allow-Origin: *\r\nX-Ms-Region: node-17\r\nSet-Cookie: a=b\r\nContent-Type",
+        1,
+    );
+    let (upstream, _) = spawn_canned(answer.into_bytes()).await;
+    let endpoint = Some(format!("http://{upstream}"));
+    let app = spawn_app_with(Setup {
+        endpoint,
+        ..Setup::default()
+    })
+    .await;
+    let mut viewer = app.stream("river").await;
+    let mut names: Vec<&str> = viewer
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "cache-control",
+            "content-security-policy",
+            "content-type",
+            "cross-origin-opener-policy",
+            "date",
+            "location",
+            "referrer-policy",
+            "transfer-encoding",
+            "x-accel-buffering",
+            "x-content-type-options"
+        ]
+    );
+    assert_eq!(proven(&viewer.rest().await)["status"], "completed");
+}
