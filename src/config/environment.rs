@@ -5,7 +5,7 @@
 //! for the same thing are in use. So the environment is read here and handed to clap as flags that
 //! stand before the real ones, which override them. Nothing is written to the process environment.
 
-use std::{collections::HashMap, ffi::OsString};
+use std::{collections::HashMap, ffi::OsString, fmt};
 
 use clap::{
     CommandFactory as _, FromArgMatches as _, ValueEnum as _, error::ContextKind, error::ErrorKind,
@@ -31,8 +31,15 @@ const ALIASES: [(&str, &str); 4] = [
 const NUMBERS: std::ops::RangeInclusive<u8> = 2..=9;
 
 /// The values of the environment and of `.env`, cleaned.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Environment(HashMap<String, String>);
+
+/// Shows no value: keys are among them.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
 
 impl Environment {
     /// Merges the process's variables with the text of a `.env` file; the former win.
