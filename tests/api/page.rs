@@ -211,6 +211,31 @@ async fn a_failure_is_shown_in_words() {
 }
 
 #[actix_web::test]
+async fn nothing_sticks_out_on_a_phone_while_a_reply_runs() {
+    let app = spawn_stepped(&[]).await;
+    let page = Page::open(app.addr).await;
+    page.submit(PROMPT).await;
+    app.steps.release(OPENING + 10);
+    page.reply("first words", Reply::is_being_written).await;
+    // Phones, and both sides of every width at which the style sheet changes its mind.
+    for width in [320, 390, 448, 449, 640, 641] {
+        page.resize(width).await;
+        let widest = page
+            .run(
+                "const parts = [...document.querySelectorAll('button, textarea, .message')];
+                const rights = parts.map((part) => part.getBoundingClientRect().right);
+                return Math.max(document.documentElement.scrollWidth, ...rights);",
+            )
+            .await;
+        assert!(
+            widest.as_f64().unwrap() <= f64::from(width),
+            "{widest} in {width}"
+        );
+    }
+    page.close().await;
+}
+
+#[actix_web::test]
 async fn the_wait_for_a_retry_is_counted_down_and_told_no_longer_once_words_come() {
     // Refused with retry-after-ms: 1500, twice; then the failure is told.
     let app = spawn_scenario("rate-limited", &[]).await;
@@ -378,6 +403,24 @@ impl Page {
             url,
             driver,
         }
+    }
+
+    /// Makes the window so wide, also narrower than a desktop's can be.
+    async fn resize(&self, width: u32) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let command = json!({
+            "cmd": "Emulation.setDeviceMetricsOverride",
+            "params": {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false},
+        });
+        let path = format!("/session/{session}/goog/cdp/execute");
+        self.driver
+            .ask("POST", &path, &command.to_string())
+            .unwrap();
+        eventually("the new width", async || {
+            let now = self.run("return innerWidth").await;
+            if now == width { Ok(()) } else { Err(now) }
+        })
+        .await;
     }
 
     /// Types a prompt and submits it with Enter.
