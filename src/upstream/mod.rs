@@ -51,7 +51,7 @@ pub use self::azure::Tls;
 
 /// How often a reply may wait and ask again. As the official clients have it.
 const MAX_RETRIES: u32 = 2;
-/// A longer wait is not waited for. As the official clients have it.
+/// Longer than this a reply does not wait for a deployment. As the official clients have it.
 const MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// What is known of the deployments, in their order. Shared by all workers; cheap to clone.
@@ -77,6 +77,8 @@ pub struct Upstream {
 struct Refused {
     fault: Fault,
     until: Instant,
+    /// Whether any was asked at all; to wait for one that rests is no attempt.
+    asked: bool,
 }
 
 impl Upstream {
@@ -117,18 +119,24 @@ impl Upstream {
         deadline: Instant,
         mut notify: impl AsyncFnMut(Notice) -> Result<(), Fault>,
     ) -> Result<Reply, Fault> {
-        let mut retries = 0;
+        let begun = Instant::now();
+        let (mut retries, mut told) = (0, false);
         loop {
             let refused = match self.ask_each(request, &mut notify).await? {
                 Ok(reply) => return Ok(reply),
                 Err(refused) => refused,
             };
-            let wait = refused.until.saturating_duration_since(Instant::now());
-            if retries == MAX_RETRIES || wait > MAX_WAIT || refused.until > deadline {
+            let given_up = refused.asked && retries == MAX_RETRIES;
+            if given_up || refused.until > deadline || refused.until > begun + MAX_WAIT {
                 return Err(refused.fault);
             }
-            retries += 1;
-            notify(retrying(wait, retries + 1)).await?;
+            retries += u32::from(refused.asked);
+            // While others try whether a deployment is back, there is nothing new to tell.
+            if refused.asked || !told {
+                let wait = refused.until.saturating_duration_since(Instant::now());
+                notify(retrying(wait, retries + 1)).await?;
+            }
+            told = true;
             tokio::time::sleep_until(refused.until).await;
         }
     }
@@ -145,6 +153,7 @@ impl Upstream {
                 Err(open) => Refused {
                     fault: still_open(open),
                     until: open.until,
+                    asked: false,
                 },
                 Ok(()) => {
                     if refused.is_some() {
@@ -164,21 +173,38 @@ impl Upstream {
                             );
                             // How long we wait is another matter than how long it rests.
                             let until = asked.map_or(open.until, |asked| Instant::now() + asked);
-                            Refused { fault, until }
+                            Refused {
+                                fault,
+                                until,
+                                asked: true,
+                            }
                         }
                         Err(fault) => {
-                            // It answered: whatever is wrong, load is not.
-                            circuit.close();
+                            if fault.error.code == ErrorCode::UpstreamTimeout {
+                                // A reply has waited long enough; the next ones need not.
+                                circuit.open(fault.error.code, None);
+                            } else {
+                                // It answered: whatever is wrong, load is not.
+                                circuit.close();
+                            }
                             return Err(fault);
                         }
                     }
                 }
             };
             // The first that can be asked again decides how long to wait.
-            refused = match refused {
-                Some(earlier) if earlier.until <= this.until => Some(earlier),
-                _ => Some(this),
-            };
+            refused = Some(match refused {
+                None => this,
+                Some(earlier) => {
+                    let asked = earlier.asked || this.asked;
+                    let first = if earlier.until <= this.until {
+                        earlier
+                    } else {
+                        this
+                    };
+                    Refused { asked, ..first }
+                }
+            });
         }
         refused.map(Err).ok_or_else(|| {
             Fault::new(

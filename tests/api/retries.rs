@@ -249,3 +249,23 @@ async fn a_server_without_stream_options_answers_without_usage() {
         .count();
     assert_eq!(kept, 2);
 }
+
+#[actix_web::test]
+async fn a_deployment_that_never_answered_is_left_alone_for_the_replies_that_follow() {
+    let flags = ["--first-byte-seconds=0.2"];
+    let setup = Setup {
+        deployment: "sim-no-head",
+        more: &["second"],
+        flags: &flags,
+        ..Setup::default()
+    };
+    let app = spawn_app_with(setup).await;
+    let first = app.stream("river").await.rest().await;
+    assert_eq!(proven(&first)["error"]["code"], "upstream_timeout");
+    let second = app.stream("river").await.rest().await;
+    assert_eq!(proven(&second)["status"], "completed");
+    assert_eq!(
+        asked(&app.simulator.journal().records()),
+        ["sim-no-head", "second"]
+    );
+}
