@@ -209,6 +209,28 @@ impl Refusal {
                 let text = "The request is not valid for this deployment.";
                 Self::gateway(400, "BadRequest", text)
             }
+            Scenario::InvalidPrompt => {
+                let text = "Invalid prompt: your prompt was flagged as potentially violating our \
+                            usage policy.";
+                Self::invalid(text, None, Some("invalid_prompt"))
+                    .with("ms-azureml-model-error-reason", "model_error")
+                    .with("ms-azureml-model-error-statuscode", "400")
+            }
+            Scenario::ApiVersion => Self::api_version(),
+            Scenario::KeysDisabled => {
+                let text = "Key based authentication is disabled for this resource.";
+                Self::gateway(403, "AuthenticationTypeDisabled", text)
+            }
+            Scenario::Blocked => {
+                let text = "This resource has been temporarily blocked.";
+                Self::gateway(403, "403", text)
+            }
+            Scenario::Conflict => Self::gateway(409, "Conflict", "The resource is being changed."),
+            Scenario::TooLarge => Self::new(413, "text/plain", ""),
+            Scenario::TooManyHeaders => {
+                let page = "<html><body><h1>431 Request Header Fields Too Large</h1></body></html>";
+                Self::new(431, "text/html", page)
+            }
             Scenario::NoChatCompletions => {
                 let text = "The chatCompletion operation does not work with the specified model. \
                             Please choose different model and try again.";

@@ -20,6 +20,51 @@ fn end(events: &[Event]) -> &Value {
     &events.last().unwrap().data
 }
 
+/// What the person at the page reads, word for word.
+const SENTENCES: &[(&str, &str)] = &[
+    (
+        "context_too_long",
+        "The conversation is longer than the model can read; please start a new one.",
+    ),
+    (
+        "deployment_not_found",
+        "The model's service does not know the deployment that this server asks for.",
+    ),
+    (
+        "prompt_filtered",
+        "The content filter refused the prompt; please reword it.",
+    ),
+    (
+        "rate_limited",
+        "The model's service is at its rate limit; please try again.",
+    ),
+    ("reply_filtered", "The content filter cut the reply off."),
+    (
+        "upstream_auth",
+        "The model's service did not accept this server's credentials.",
+    ),
+    (
+        "upstream_error",
+        "The model's service reported a fault in mid-reply.",
+    ),
+    (
+        "upstream_protocol",
+        "The model's service answered in a form that is not understood.",
+    ),
+    (
+        "upstream_rejected",
+        "The model's service refused the request.",
+    ),
+    (
+        "upstream_truncated",
+        "The connection to the model's service ended before the reply did.",
+    ),
+    (
+        "upstream_unavailable",
+        "The model's service could not be reached; please try again.",
+    ),
+];
+
 /// Scenario, code, retryable, finish reason, whether text came before.
 type Row = (&'static str, &'static str, bool, Option<&'static str>, bool);
 
@@ -38,6 +83,12 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
             false,
         ),
         ("not-found", "upstream_rejected", false, None, false),
+        ("invalid-prompt", "upstream_rejected", false, None, false),
+        ("api-version", "upstream_rejected", false, None, false),
+        ("keys-disabled", "upstream_auth", false, None, false),
+        ("blocked", "upstream_auth", false, None, false),
+        ("too-large", "upstream_rejected", false, None, false),
+        ("too-many-headers", "upstream_rejected", false, None, false),
         (
             "no-chat-completions",
             "upstream_rejected",
@@ -116,6 +167,7 @@ async fn every_fault_that_is_retried_ends_the_reply_with_its_code_all_the_same()
     check_rows(&[
         ("rate-limited", "rate_limited", true, None, false),
         ("rate-limited-silent", "rate_limited", true, None, false),
+        ("conflict", "upstream_unavailable", true, None, false),
         ("timeout-408", "upstream_unavailable", true, None, false),
         ("server-error", "upstream_unavailable", true, None, false),
         ("bad-gateway", "upstream_unavailable", true, None, false),
@@ -141,11 +193,8 @@ async fn check_rows(rows: &[Row]) {
         assert_eq!(end["error"]["retryable"], *retryable, "{scenario}");
         assert_eq!(end["finish_reason"], json!(finish_reason), "{scenario}");
         assert_eq!(!text_of(&events).is_empty(), *text, "{scenario}");
-        let message = end["error"]["message"].as_str().unwrap();
-        assert!(
-            message.ends_with('.') && message.contains(' '),
-            "{scenario}: {message}"
-        );
+        let sentence = SENTENCES.iter().find(|(known, _)| known == code).unwrap().1;
+        assert_eq!(end["error"]["message"], sentence, "{scenario}");
     }
 }
 
@@ -153,6 +202,9 @@ async fn check_rows(rows: &[Row]) {
 async fn what_only_looks_like_a_fault_completes_the_reply() {
     for (scenario, finish_reason) in [
         ("length", "length"),
+        ("length-empty", "length"),
+        ("empty", "stop"),
+        ("refusal", "stop"),
         ("tool-calls", "tool_calls"),
         ("no-done", "stop"),
         ("crlf", "stop"),
