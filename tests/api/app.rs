@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rasta_stream::{
@@ -10,7 +13,7 @@ use rasta_stream::{
     endpoint,
     server::Server,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
-    store::Store,
+    store::{Log, Store},
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -176,6 +179,25 @@ impl TestApp {
         let response = self.get(path).await;
         assert_eq!(response.status, 200);
         response.json().await
+    }
+
+    /// The log of a reply, by its path.
+    pub async fn log(&self, path: &str) -> Arc<Log> {
+        let id = path.rsplit('/').next().unwrap().parse().unwrap();
+        self.store.find(id).await.unwrap()
+    }
+
+    /// The method, path and headers of the first request that reached upstream.
+    pub fn first_request(&self) -> (String, String, Vec<(String, String)>) {
+        match self.simulator.journal().records().remove(0).event {
+            JournalEvent::Request {
+                method,
+                path_and_query,
+                headers,
+                ..
+            } => (method, path_and_query, headers),
+            other => panic!("a request comes first, and not {other:?}"),
+        }
     }
 
     /// Waits until upstream has seen what is asked for.

@@ -378,11 +378,7 @@ async fn more_events_than_a_log_holds_end_the_reply() {
     })
     .await;
     let path = app.start("river").await;
-    let log = app
-        .store
-        .find(path.rsplit('/').next().unwrap().parse().unwrap())
-        .await
-        .unwrap();
+    let log = app.log(&path).await;
     let mut reader = log.reader();
     crate::client::soon(
         "the end",

@@ -160,11 +160,7 @@ async fn on_shutdown_every_live_reply_gets_its_end_and_the_server_stops_within_s
         viewers.push(app.stream("river").await);
     }
     let unread = app.start("nobody reads this one").await;
-    let log = app
-        .store
-        .find(unread.rsplit('/').next().unwrap().parse().unwrap())
-        .await
-        .unwrap();
+    let log = app.log(&unread).await;
     app.begin_shutdown();
     for viewer in &mut viewers {
         let events = viewer.rest().await;
@@ -214,11 +210,7 @@ async fn a_client_that_sends_half_a_body_is_let_go_of() {
 async fn the_first_of_two_stops_decides() {
     let app = spawn_scenario("silent", &[]).await;
     let path = app.start("river").await;
-    let log = app
-        .store
-        .find(path.rsplit('/').next().unwrap().parse().unwrap())
-        .await
-        .unwrap();
+    let log = app.log(&path).await;
     log.request_stop(StopRequest::Viewer);
     log.request_stop(StopRequest::Shutdown);
     let events = app.events(&path, 0).await.rest().await;

@@ -133,15 +133,7 @@ async fn a_server_that_speaks_the_openai_protocol_is_an_upstream_too() {
     .await;
     let events = app.stream("river").await.rest().await;
     assert_eq!(proven(&events)["status"], "completed");
-    let records = plain.simulator.journal().records();
-    let JournalEvent::Request {
-        headers,
-        path_and_query,
-        ..
-    } = &records[0].event
-    else {
-        panic!("a request comes first")
-    };
+    let (_, path_and_query, headers) = plain.first_request();
     assert_eq!(path_and_query, "/openai/v1/chat/completions");
     let header = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
     assert_eq!(header("authorization").unwrap().1, "Bearer k");
@@ -166,16 +158,7 @@ async fn azure_is_asked_with_its_own_header_and_nothing_of_the_callers() {
         .await
         .rest()
         .await;
-    let records = app.simulator.journal().records();
-    let JournalEvent::Request {
-        headers,
-        path_and_query,
-        method,
-        ..
-    } = &records[0].event
-    else {
-        panic!("a request comes first")
-    };
+    let (method, path_and_query, headers) = app.first_request();
     assert_eq!(method, "POST");
     assert_eq!(
         path_and_query,
