@@ -133,3 +133,91 @@ impl MessageBody for Viewer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::StoreConfig,
+        event::ReplyEvent,
+        store::{Created, Store, Writer},
+    };
+
+    const PING: Duration = Duration::from_secs(10);
+
+    async fn writer() -> Writer {
+        let retention = Duration::from_secs(600);
+        let store = Store::in_memory(StoreConfig {
+            max_replies: 1,
+            retention,
+            pad: false,
+        });
+        match store.create(None).await.unwrap() {
+            Created::New(writer) => writer,
+            Created::Existing(_) => panic!("no key was given"),
+        }
+    }
+
+    async fn next(viewer: &mut Viewer) -> String {
+        let piece = std::future::poll_fn(|cx| Pin::new(&mut *viewer).poll_next(cx)).await;
+        let Some(Ok(piece)) = piece else {
+            panic!("the body has ended")
+        };
+        String::from_utf8(piece.into()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn minutes_of_thinking_are_filled_with_pings() {
+        let mut writer = writer().await;
+        let mut viewer = Viewer::new(writer.log().reader(), Seq::ZERO, PING);
+        assert!(next(&mut viewer).await.starts_with("retry: "));
+        let begun = Instant::now();
+        for n in 1..=54 {
+            let ping = next(&mut viewer).await;
+            assert_eq!(ping, "id: 1\nevent: ping\ndata: {\"last\":1}\n\n");
+            assert_eq!(begun.elapsed(), PING * n);
+        }
+        writer
+            .append(&[ReplyEvent::Delta {
+                text: "at last".into(),
+            }])
+            .await
+            .unwrap();
+        assert!(next(&mut viewer).await.contains("at last"));
+        assert_eq!(begun.elapsed(), Duration::from_secs(540));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silence_is_counted_from_the_last_event() {
+        let mut writer = writer().await;
+        let mut viewer = Viewer::new(writer.log().reader(), Seq::ZERO, PING);
+        next(&mut viewer).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
+        writer
+            .append(&[ReplyEvent::Delta { text: "a".into() }])
+            .await
+            .unwrap();
+        next(&mut viewer).await;
+        let sent = Instant::now();
+        assert!(next(&mut viewer).await.contains("event: ping"));
+        assert_eq!(sent.elapsed(), PING);
+    }
+
+    #[tokio::test]
+    async fn only_a_large_event_is_sent_in_pieces() {
+        let mut writer = writer().await;
+        let events = ["small".to_owned(), "x".repeat(40_000)];
+        let events = events.map(|text| ReplyEvent::Delta { text });
+        writer.append(&events).await.unwrap();
+        let mut viewer = Viewer::new(writer.log().reader(), Seq(1), PING);
+        assert!(next(&mut viewer).await.ends_with("\n\n"));
+        let pieces = [
+            next(&mut viewer).await,
+            next(&mut viewer).await,
+            next(&mut viewer).await,
+        ];
+        assert_eq!(pieces[0].len(), MAX_PIECE);
+        let whole = pieces.concat();
+        assert!(whole.starts_with("id: 3\nevent: delta\n") && whole.ends_with("\n\n"));
+    }
+}

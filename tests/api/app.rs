@@ -273,7 +273,8 @@ pub async fn spawn_canned(answer: Vec<u8>) -> (SocketAddr, &'static AtomicUsize)
     (addr, count)
 }
 
-async fn read_request(stream: &mut tokio::net::TcpStream) {
+/// Reads a request to the end of its body.
+pub async fn read_request(stream: &mut tokio::net::TcpStream) {
     use tokio::io::AsyncReadExt as _;
     let mut request = Vec::new();
     loop {

@@ -25,4 +25,5 @@ mod page;
 mod program;
 mod resume;
 mod retries;
+mod sockets;
 mod streaming;

@@ -211,6 +211,76 @@ async fn a_failure_is_shown_in_words() {
 }
 
 #[actix_web::test]
+async fn enter_chooses_a_word_while_composing_and_the_button_submits() {
+    let app = spawn_app().await;
+    let page = Page::open(app.addr).await;
+    let pressed = page
+        .run(
+            "const prompt = document.querySelector('#prompt');
+            prompt.value = 'Why is the sea salty?';
+            const press = (more) => prompt.dispatchEvent(new KeyboardEvent('keydown',
+                { key: 'Enter', bubbles: true, cancelable: true, ...more }));
+            return [press({ isComposing: true }), press({ keyCode: 229 }), press({ shiftKey: true })];",
+        )
+        .await;
+    assert_eq!(
+        pressed,
+        json!([true, true, true]),
+        "the browser's own meaning was kept"
+    );
+    assert!(page.newest().await.is_none());
+    assert!(requests(&app.simulator.journal().records()).is_empty());
+    let button = page.client.find(Locator::Css("#submit")).await.unwrap();
+    button.click().await.unwrap();
+    let whole = page.reply("the end", Reply::has_ended).await;
+    assert_eq!((whole.count, whole.status.as_str()), (1, "completed"));
+    page.close().await;
+}
+
+#[actix_web::test]
+async fn a_long_conversation_is_sent_by_its_newest_messages_that_fit() {
+    let app = spawn_app().await;
+    let page = Page::open(app.addr).await;
+    for (exchanges, text) in [(100, "short".to_owned()), (40, "é".repeat(10_000))] {
+        let ended = json!({"status": "completed", "finish_reason": "stop"});
+        let earlier: Vec<Value> = (0..exchanges)
+            .map(
+                |n| json!({"prompt": format!("prompt {n}"), "text": text, "id": "x", "end": ended}),
+            )
+            .collect();
+        let script = format!(
+            "sessionStorage.setItem('rasta-stream.conversation', JSON.stringify({}))",
+            json!(earlier)
+        );
+        page.run(&script).await;
+        page.client.refresh().await.unwrap();
+        page.submit(PROMPT).await;
+        page.reply("the end", |reply| {
+            reply.count == exchanges + 1 && reply.has_ended()
+        })
+        .await;
+    }
+    let sent = requests(&app.simulator.journal().records());
+    assert_eq!(sent.len(), 2);
+    for body in &sent {
+        let said = &body["messages"].as_array().unwrap()[1..];
+        assert!(
+            said.len() > 10 && said.len() <= 64,
+            "{} messages",
+            said.len()
+        );
+        assert!(json!(said).to_string().len() < 256 * 1024);
+        assert_eq!(said[0]["role"], "user", "no reply without its prompt");
+        assert_eq!(said.last().unwrap()["content"], PROMPT);
+    }
+    assert_eq!(
+        sent[0]["messages"][1]["content"], "prompt 69",
+        "the newest that fit"
+    );
+    page.close().await;
+}
+
+#[actix_web::test]
 async fn nothing_sticks_out_on_a_phone_while_a_reply_runs() {
     let app = spawn_stepped(&[]).await;
     let page = Page::open(app.addr).await;
