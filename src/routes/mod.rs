@@ -10,7 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use actix_files::Files;
 use actix_web::{
-    ResponseError as _,
+    ResponseError as _, Route,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::{DefaultHeaders, Next},
@@ -41,40 +41,30 @@ pub fn configure(app: &mut web::ServiceConfig, static_dir: PathBuf) {
     app.service(
         web::resource("/v1/replies")
             .route(web::post().to(replies::create))
-            .default_service(web::to(async || {
-                Problem::method_not_allowed("POST").error_response()
-            })),
+            .default_service(other_methods("POST")),
     )
     .service(
         web::resource("/v1/replies/{id}")
             .route(web::get().to(replies::snapshot))
             .route(web::delete().to(replies::stop))
-            .default_service(web::to(async || {
-                Problem::method_not_allowed("GET, DELETE").error_response()
-            })),
+            .default_service(other_methods("GET, DELETE")),
     )
     .service(
         web::resource("/v1/replies/{id}/events")
             .route(web::get().to(events::follow))
-            .default_service(web::to(async || {
-                Problem::method_not_allowed("GET").error_response()
-            })),
+            .default_service(other_methods("GET")),
     )
     .service(
         web::resource("/livez")
             .route(web::get().to(health::live))
             .route(web::head().to(health::live))
-            .default_service(web::to(async || {
-                Problem::method_not_allowed("GET, HEAD").error_response()
-            })),
+            .default_service(other_methods("GET, HEAD")),
     )
     .service(
         web::resource("/readyz")
             .route(web::get().to(health::ready))
             .route(web::head().to(health::ready))
-            .default_service(web::to(async || {
-                Problem::method_not_allowed("GET, HEAD").error_response()
-            })),
+            .default_service(other_methods("GET, HEAD")),
     )
     .service(web::scope("/v1").default_service(web::to(not_found)))
     .service(
@@ -82,6 +72,11 @@ pub fn configure(app: &mut web::ServiceConfig, static_dir: PathBuf) {
             .index_file("index.html")
             .default_handler(web::to(not_found)),
     );
+}
+
+/// What answers the methods that a path does not take.
+fn other_methods(allow: &'static str) -> Route {
+    web::to(move || async move { Problem::method_not_allowed(allow).error_response() })
 }
 
 /// Headers that every answer has unless it says otherwise.
