@@ -1,8 +1,9 @@
 //! Why upstream gave no reply, or broke one off: HTTP statuses, error bodies and error objects in,
 //! one [`Fault`] out.
 //!
-//! A fault has two faces. Its `error` is for clients and holds only words of ours; its `cause` is
-//! for the log and may hold upstream's. This module makes no request and retries nothing.
+//! A fault has three faces. Its `error` is for clients and holds only words of ours; its `cause` is
+//! for the log and may hold upstream's; its `diagnosis` is for whoever can mend it. This module makes
+//! no request and retries nothing.
 
 use std::time::{Duration, SystemTime};
 

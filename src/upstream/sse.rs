@@ -42,7 +42,7 @@ pub struct Decoder {
     data: Vec<u8>,
     event: Vec<u8>,
     id: String,
-    /// How many bytes of a leading byte order mark have been seen; `None` once past the beginning.
+    /// How much of a leading byte order mark has been seen.
     mark: Mark,
     /// The last byte was a carriage return, so that a line feed now is part of the same line end.
     after_cr: bool,
