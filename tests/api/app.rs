@@ -181,6 +181,16 @@ impl TestApp {
         response.json().await
     }
 
+    /// Waits until no reply runs: a viewer may read an `end` a moment before the store has counted it.
+    pub async fn all_ended(&self) {
+        let ended = async {
+            while self.store.running() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("all replies to end", ended).await;
+    }
+
     /// The log of a reply, by its path.
     pub async fn log(&self, path: &str) -> Arc<Log> {
         let id = path.rsplit('/').next().unwrap().parse().unwrap();

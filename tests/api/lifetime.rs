@@ -51,7 +51,7 @@ async fn a_stop_in_mid_reply_keeps_the_text_and_stopping_again_changes_nothing()
     assert_eq!(again.json().await, first);
     let rest = viewer.rest().await;
     assert_eq!(rest.last().unwrap().data["reason"], "viewer");
-    assert_eq!(app.store.running(), 0);
+    app.all_ended().await;
 }
 
 #[actix_web::test]

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rasta_stream::event::{Seq, StopReason};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -13,7 +14,7 @@ use tokio::{
 
 use crate::{
     app::{Setup, TestApp, chunked, read_request, spawn_app_with},
-    client::proven,
+    client::{proven, soon},
 };
 
 async fn app_before(upstream: &TcpListener, flags: &[&str]) -> TestApp {
@@ -46,11 +47,13 @@ async fn a_head_that_is_late_is_waited_for_beyond_the_clients_own_five_seconds()
 #[actix_web::test]
 async fn a_viewer_that_never_reads_is_let_go_and_its_reply_is_stopped() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // Pings would be written to the viewer, and must not keep it.
+    // Pings would be written to the viewer, and must not keep it; upstream's silence is not what ends
+    // this reply.
     let flags = [
         "--max-reply-bytes=100000000",
-        "--idle-reader-seconds=0.2",
+        "--idle-reader-seconds=3",
         "--ping-seconds=1",
+        "--stall-seconds=600",
     ];
     let app = app_before(&upstream, &flags).await;
     let (left, was_left) = oneshot::channel();
@@ -67,19 +70,18 @@ async fn a_viewer_that_never_reads_is_let_go_and_its_reply_is_stopped() {
         let read = stream.read(&mut [0]).await;
         left.send(read).unwrap();
     });
-    let body = r#"{"prompt":"river"}"#;
+    let path = app.start("river").await;
     let mut viewer = TcpStream::connect(app.addr).await.unwrap();
-    let request = format!(
-        "POST /v1/replies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-         Accept: text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = format!("GET {path}/events HTTP/1.1\r\nHost: x\r\n\r\n");
     viewer.write_all(request.as_bytes()).await.unwrap();
     // The write time-out is 30 s, which the kernel may stretch by a probe's interval.
     let read = timeout(Duration::from_secs(100), was_left)
         .await
         .expect("it holds on for ever");
     assert!(matches!(read.unwrap(), Ok(0) | Err(_)));
-    assert_eq!(app.store.running(), 0);
+    let log = app.log(&path).await;
+    let mut reader = log.reader();
+    soon("the end", reader.read_after(Seq(u64::MAX))).await;
+    assert_eq!(log.end().unwrap().reason, Some(StopReason::Unread));
     drop(viewer);
 }

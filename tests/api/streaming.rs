@@ -100,7 +100,7 @@ async fn more_than_a_hundred_replies_stream_at_once_on_one_worker() {
     for viewer in &mut viewers {
         assert_eq!(proven(&viewer.rest().await)["status"], "completed");
     }
-    assert_eq!(app.store.running(), 0);
+    app.all_ended().await;
 }
 
 #[actix_web::test]
