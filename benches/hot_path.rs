@@ -100,7 +100,7 @@ fn append(bencher: Bencher<'_, '_>, batch: usize) {
             panic!("no key was given")
         };
         for _ in 0..EVENTS / batch {
-            writer.append(&events).now_or_never().unwrap().unwrap();
+            writer.append(&events).unwrap();
         }
     });
 }
@@ -118,7 +118,7 @@ fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
         };
         EVENTS - 1
     ];
-    writer.append(&events).now_or_never().unwrap().unwrap();
+    writer.append(&events).unwrap();
     let log = writer.log().clone();
     bencher
         .counter(ItemsCount::new(EVENTS * viewers))

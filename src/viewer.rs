@@ -181,7 +181,6 @@ mod tests {
             .append(&[ReplyEvent::Delta {
                 text: "at last".into(),
             }])
-            .await
             .unwrap();
         assert!(next(&mut viewer).await.contains("at last"));
         assert_eq!(begun.elapsed(), Duration::from_secs(540));
@@ -195,7 +194,6 @@ mod tests {
         tokio::time::advance(Duration::from_secs(9)).await;
         writer
             .append(&[ReplyEvent::Delta { text: "a".into() }])
-            .await
             .unwrap();
         next(&mut viewer).await;
         let sent = Instant::now();
@@ -208,7 +206,7 @@ mod tests {
         let mut writer = writer().await;
         let events = ["small".to_owned(), "x".repeat(40_000)];
         let events = events.map(|text| ReplyEvent::Delta { text });
-        writer.append(&events).await.unwrap();
+        writer.append(&events).unwrap();
         let mut viewer = Viewer::new(writer.log().reader(), Seq(1), PING);
         assert!(next(&mut viewer).await.ends_with("\n\n"));
         let pieces = [

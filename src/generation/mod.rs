@@ -63,6 +63,8 @@ where
         request = log.stop_requested() => Some(match request {
             StopRequest::Viewer => Outcome::Stopped(StopReason::Viewer),
             StopRequest::Shutdown => failed(ErrorCode::ServerShutdown),
+            // The log has its end already; this closes the connection to upstream.
+            StopRequest::Lost => failed(ErrorCode::ProducerLost),
         }),
         () = log.unread_for(limits.idle_reader) => Some(Outcome::Stopped(StopReason::Unread)),
         () = sleep_until(accepted + limits.total) => Some(failed(ErrorCode::ReplyTimeout)),
@@ -87,7 +89,7 @@ where
         bytes = end.bytes, deltas = deltas, first_ms = end.ms.first, total_ms = end.ms.total;
         "reply ended"
     );
-    writer.end(end).await;
+    writer.end(end);
 }
 
 fn failed(code: ErrorCode) -> Outcome {
@@ -166,12 +168,12 @@ async fn produce(
 ) -> Result<(), Fault> {
     let dropped = request.trim_history(limits.history_chars);
     if dropped > 0 {
-        append(writer, &[history_trimmed(dropped, limits.history_chars)]).await?;
+        append(writer, &[history_trimmed(dropped, limits.history_chars)])?;
     }
     let deadline = progress.accepted + limits.total;
     let reply = upstream
         .open(&request, deadline, async |notice| {
-            append(writer, &[ReplyEvent::Notice(notice)]).await
+            append(writer, &[ReplyEvent::Notice(notice)])
         })
         .await?;
     drop(request);
@@ -208,7 +210,7 @@ async fn follow(
         // Whatever ends the reply, what came before it is kept.
         let room = limits.bytes.saturating_sub(writer.transcript().bytes());
         let taken = take(&mut chunks, room, progress, &mut events);
-        append(writer, &events).await?;
+        append(writer, &events)?;
         events.clear();
         // A verdict of the content filter's overrules the model's own reason to finish.
         progress.finish = match taken? {
@@ -295,11 +297,11 @@ async fn next_chunks(
     }
 }
 
-async fn append(writer: &mut Writer, events: &[ReplyEvent]) -> Result<(), Fault> {
+fn append(writer: &mut Writer, events: &[ReplyEvent]) -> Result<(), Fault> {
     if events.is_empty() {
         return Ok(());
     }
-    writer.append(events).await.map_err(|error| {
+    writer.append(events).map_err(|error| {
         let code = match error {
             AppendError::Full => ErrorCode::TooLong,
             AppendError::Ended => ErrorCode::Internal,

@@ -138,14 +138,13 @@ async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
             &[ReplyEvent::Delta {
                 text: "before".into(),
             }],
-        )
-        .await?;
+        )?;
         panic!("a bug")
     })
     .await;
     assert_eq!(code(&log), ErrorCode::Internal);
     assert_eq!(end_of(&log).bytes, 6);
-    assert_eq!(log.snapshot().text, "before");
+    assert_eq!(log.snapshot().await.unwrap().text, "before");
     assert_eq!(store.running(), 0);
 }
 
@@ -169,7 +168,7 @@ async fn silence_before_the_first_delta_and_after_it_have_their_own_patience() {
     let log = played(&[DELTA.as_bytes(), upstream::Reply::SILENCE], &limits).await;
     assert_eq!(code(&log), ErrorCode::UpstreamStalled);
     assert_eq!(begun.elapsed().as_secs(), 7);
-    assert_eq!(log.snapshot().text, "12345");
+    assert_eq!(log.snapshot().await.unwrap().text, "12345");
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +211,7 @@ async fn text_over_the_limit_ends_the_reply_and_what_came_before_is_kept() {
     let three = DELTA.repeat(3);
     let log = played(&[three.as_bytes(), FINISH.as_bytes()], &limits).await;
     assert_eq!(code(&log), ErrorCode::TooLong);
-    assert_eq!(log.snapshot().text, "1234512345");
+    assert_eq!(log.snapshot().await.unwrap().text, "1234512345");
     assert_eq!(end_of(&log).bytes, 10);
 }
 

@@ -127,7 +127,7 @@ async fn found(service: &Service, id: &str) -> Result<Arc<Log>, Problem> {
     service
         .store
         .find(id)
-        .await
+        .await?
         .ok_or_else(Problem::reply_not_found)
 }
 

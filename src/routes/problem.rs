@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::{
     chat::{ChatError, MAX_MESSAGES},
-    store::CreateError,
+    store::{CreateError, Unavailable},
 };
 
 /// The largest body of a POST. Stops a caller from filling the memory; 64 messages fit.
@@ -65,6 +65,8 @@ pub(super) enum Code {
     Overloaded,
     /// The server is about to exit.
     Draining,
+    /// The store that the replicas share does not answer.
+    StoreUnavailable,
     /// A fault of the server's own.
     Internal,
 }
@@ -78,7 +80,9 @@ impl Code {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Overloaded | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Draining | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -156,7 +160,17 @@ impl From<CreateError> for Problem {
                 Code::IdempotencyMismatch,
                 "This Idempotency-Key was used for another request: use a new key.",
             ),
+            CreateError::Unavailable(unavailable) => unavailable.into(),
         }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(Unavailable: Unavailable) -> Self {
+        Self::new(
+            Code::StoreUnavailable,
+            "The server's store does not answer just now; please try again.",
+        )
     }
 }
 

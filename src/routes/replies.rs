@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpMessage as _, HttpRequest, HttpResponse, Responder,
+    HttpMessage as _, HttpRequest, HttpResponse,
     http::header::{self, Accept, ContentType, Header as _},
     web,
 };
@@ -21,7 +21,7 @@ use crate::{
     chat::ChatRequest,
     event::{Created, End, ReplyId, Seq, Status},
     generation,
-    store::{self, IdempotencyKey, Log, StopRequest},
+    store::{self, IdempotencyKey, Log},
     upstream::Upstream,
 };
 
@@ -110,22 +110,22 @@ pub(super) async fn create(
 pub(super) async fn snapshot(
     id: web::Path<String>,
     service: web::Data<Service>,
-) -> Result<impl Responder, Problem> {
+) -> Result<HttpResponse, Problem> {
     let log = found(&service, &id).await?;
-    Ok(snapshot_response(HttpResponse::Ok(), &log))
+    snapshot_response(HttpResponse::Ok(), &log).await
 }
 
 /// Stops a reply. Stopping one that has ended changes nothing.
 pub(super) async fn stop(
     id: web::Path<String>,
     service: web::Data<Service>,
-) -> Result<impl Responder, Problem> {
+) -> Result<HttpResponse, Problem> {
     let log = found(&service, &id).await?;
-    log.request_stop(StopRequest::Viewer);
+    log.stop().await?;
     // The answer then says how it ended. The generation is on another thread, and is quick.
     let mut reader = log.reader();
     let _ = timeout(STOP_TIMEOUT, reader.read_after(Seq(u64::MAX))).await;
-    Ok(snapshot_response(HttpResponse::Accepted(), &log))
+    snapshot_response(HttpResponse::Accepted(), &log).await
 }
 
 fn started(log: &Log) -> Started {
@@ -142,16 +142,19 @@ fn started(log: &Log) -> Started {
     }
 }
 
-fn snapshot_response(mut response: actix_web::HttpResponseBuilder, log: &Log) -> HttpResponse {
-    let snapshot = log.snapshot();
-    response.insert_header(no_store()).json(SnapshotBody {
+async fn snapshot_response(
+    mut response: actix_web::HttpResponseBuilder,
+    log: &Log,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = log.snapshot().await?;
+    Ok(response.insert_header(no_store()).json(SnapshotBody {
         id: log.id(),
         status: snapshot.end.is_none().then_some(State::RUNNING),
         text: snapshot.text,
         last_event_id: snapshot.last,
         created: log.created(),
         end: snapshot.end,
-    })
+    }))
 }
 
 fn path(log: &Log) -> String {

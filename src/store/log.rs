@@ -2,12 +2,15 @@
 //!
 //! One [`Writer`](super::Writer) adds to it, any number of [`Reader`]s read it by cursor. A reader
 //! owns no queue: it costs a cursor and, while it waits, one waker. Looking for the next event and
-//! leaving the waker happen under one lock, as do adding events and taking the wakers, so that no
-//! wake-up can be lost.
+//! leaving the waker happen under one lock, as do delivering events and taking the wakers, so that
+//! no wake-up can be lost.
 //!
-//! This module knows nothing of HTTP, of upstream or of other replies.
+//! A log has one of three [`Origin`]s. In each, readers see events up to `visible`, and never
+//! learn the difference. This module knows nothing of HTTP, of upstream, of Redis or of other
+//! replies.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -18,7 +21,15 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::time::Instant;
 
+use super::{
+    Unavailable,
+    page::{CatchUp, Elsewhere},
+};
 use crate::event::{self, Created, End, ReplyId, Seq};
+
+/// How long a copied reply is kept running unread at least. Readers on other replicas are known
+/// here only by a mark that they renew; this is longer than a mark can be late.
+const COPIED_PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why a reply is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +38,20 @@ pub enum StopRequest {
     Viewer,
     /// The server is about to exit.
     Shutdown,
+    /// Another replica took this one for dead and has written the `end`.
+    Lost,
+}
+
+/// Where a log is written, and when its events may be read.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// In this process alone: read as soon as they are written.
+    Here,
+    /// In this process, with a copy for other replicas: read once the copy has them.
+    Copied,
+    /// On another replica: what is kept here is the newest part of it, which is read at once; what
+    /// came before is fetched in pages.
+    Elsewhere(Arc<dyn Elsewhere>),
 }
 
 /// One reply's events.
@@ -34,15 +59,22 @@ pub enum StopRequest {
 pub struct Log {
     id: ReplyId,
     created: Created,
+    origin: Origin,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// The blocks of events 1, 2, 3 …, encoded.
-    blocks: Vec<Bytes>,
+    /// How many events came before the first of `blocks`; 0 unless the log is written elsewhere.
+    base: u64,
+    /// The blocks of the events `base + 1`, `base + 2` …, encoded.
+    blocks: VecDeque<Bytes>,
+    /// The newest event that readers may see.
+    visible: Seq,
     /// The last block is an `end`; nothing is added any more.
     ended: bool,
+    /// The log is no longer there to be read, and never got an `end` that can be.
+    gone: bool,
     /// The readers that are open, each with its waker while it waits.
     readers: Slab<Option<Waker>>,
     /// When the last reader left, or when the reply was created.
@@ -50,6 +82,8 @@ struct State {
     stop: Option<StopRequest>,
     /// The generation, while it waits for a stop.
     producer: Option<Waker>,
+    /// Whoever copies the log, while it waits for events.
+    copier: Option<Waker>,
 }
 
 /// What a reader finds behind its cursor.
@@ -64,7 +98,7 @@ pub enum Next {
         /// Whether it is the `end`.
         last: bool,
     },
-    /// The log has ended, and there is nothing behind the cursor.
+    /// There is nothing behind the cursor and never will be.
     Nothing,
 }
 
@@ -79,20 +113,54 @@ pub struct Snapshot {
     pub end: Option<End>,
 }
 
+/// What is to be copied.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The blocks that follow those copied so far.
+    pub blocks: Vec<Bytes>,
+    /// Whether the last of them is the `end`.
+    pub ends: bool,
+}
+
 impl Log {
-    pub(super) fn new(id: ReplyId, created: Created) -> Self {
+    pub(super) fn new(id: ReplyId, created: Created, origin: Origin) -> Self {
         Self {
             id,
             created,
+            origin,
             state: Mutex::new(State {
-                blocks: Vec::new(),
+                base: 0,
+                blocks: VecDeque::new(),
+                visible: Seq::ZERO,
                 ended: false,
+                gone: false,
                 readers: Slab::new(),
                 unread_since: Instant::now(),
                 stop: None,
                 producer: None,
+                copier: None,
             }),
         }
+    }
+
+    /// A log that is written elsewhere, of which only the newest event is known so far.
+    pub(super) fn elsewhere(
+        id: ReplyId,
+        created: Created,
+        origin: Arc<dyn Elsewhere>,
+        newest: Bytes,
+        last: Seq,
+        ended: bool,
+    ) -> Self {
+        let log = Self::new(id, created, Origin::Elsewhere(origin));
+        {
+            let mut state = log.state.lock();
+            state.base = last.0.saturating_sub(1);
+            state.blocks.push_back(newest);
+            state.visible = last;
+            state.ended = ended;
+        }
+        log
     }
 
     /// The reply's id.
@@ -107,11 +175,11 @@ impl Log {
         self.created
     }
 
-    /// The number of the newest event, and whether it is the `end`.
+    /// The number of the newest event that can be read, and whether it is the `end`.
     #[must_use]
     pub fn tail(&self) -> (Seq, bool) {
         let state = self.state.lock();
-        (state.last(), state.ended)
+        (state.visible, state.shows_end())
     }
 
     /// Opens a reader. While it is open the reply counts as read.
@@ -121,19 +189,37 @@ impl Log {
         Reader {
             log: Arc::clone(self),
             key,
+            catch_up: CatchUp::default(),
         }
     }
 
     /// The reply as it stands. Counts as reading it.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let (blocks, last) = {
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] where the log is written elsewhere and cannot be had just now.
+    pub async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
+        let (mut blocks, last) = {
             let mut state = self.state.lock();
             state.unread_since = Instant::now();
-            (state.blocks.clone(), state.last())
+            let Seq(last) = state.visible;
+            let kept = usize::try_from(last - state.base).unwrap_or(usize::MAX);
+            let kept: Vec<Bytes> = state.blocks.iter().take(kept).cloned().collect();
+            (kept, state.visible)
         };
+        if let Origin::Elsewhere(elsewhere) = &self.origin {
+            let _turn = elsewhere.turn().await;
+            blocks.clear();
+            let mut cursor = Seq::ZERO;
+            while cursor < last {
+                let page = elsewhere.page(cursor).await.map_err(|_| Unavailable)?;
+                blocks.extend(page.after(cursor));
+                cursor = page.last();
+            }
+            blocks.truncate(usize::try_from(last.0).unwrap_or(usize::MAX));
+        }
         let (text, end) = event::read_back(blocks.iter().map(Bytes::as_ref));
-        Snapshot { text, last, end }
+        Ok(Snapshot { text, last, end })
     }
 
     /// The `end`, once it is there. Does not count as reading.
@@ -141,12 +227,31 @@ impl Log {
     pub fn end(&self) -> Option<End> {
         let last = {
             let state = self.state.lock();
-            state.ended.then(|| state.blocks.last().cloned()).flatten()
+            state
+                .shows_end()
+                .then(|| state.blocks.back().cloned())
+                .flatten()
         };
         event::read_back(last.iter().map(Bytes::as_ref)).1
     }
 
-    /// Asks the generation to stop. The first request counts; after the end none does.
+    /// Asks the generation to stop, wherever it is. After the end that changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] where the generation is on another replica and cannot be reached just now.
+    pub async fn stop(&self) -> Result<(), Unavailable> {
+        match &self.origin {
+            Origin::Elsewhere(elsewhere) if !self.tail().1 => elsewhere.stop().await,
+            _ => {
+                self.request_stop(StopRequest::Viewer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the generation of this process to stop. The first request counts; after the end none
+    /// does.
     pub fn request_stop(&self, request: StopRequest) {
         let producer = {
             let mut state = self.state.lock();
@@ -176,8 +281,13 @@ impl Log {
         .await
     }
 
-    /// Resolves once nobody has read the reply for `patience`.
+    /// Resolves once nobody has read the reply for `patience`; on several replicas, for six seconds
+    /// at least.
     pub async fn unread_for(&self, patience: Duration) {
+        let patience = match self.origin {
+            Origin::Copied => patience.max(COPIED_PATIENCE),
+            Origin::Here | Origin::Elsewhere(_) => patience,
+        };
         loop {
             let deadline = {
                 let state = self.state.lock();
@@ -195,8 +305,20 @@ impl Log {
         }
     }
 
-    /// Adds blocks and wakes every reader that waits. `wakers` is scratch space, left empty.
-    /// Returns false, and adds nothing, if the log has ended.
+    /// Whether a reader is open, or was after `since`.
+    pub(super) fn read_since(&self, since: Instant) -> bool {
+        let state = self.state.lock();
+        !state.readers.is_empty() || state.unread_since > since
+    }
+
+    /// Somebody reads it on another replica.
+    pub(super) fn mark_read(&self) {
+        self.state.lock().unread_since = Instant::now();
+    }
+
+    /// Adds blocks, and wakes every reader that waits, or where there is a copy to be made, the
+    /// copier. `wakers` is scratch space, left empty. Returns false, and adds nothing, if the log
+    /// has ended.
     pub(super) fn add(
         &self,
         blocks: impl Iterator<Item = Bytes>,
@@ -213,40 +335,174 @@ impl Log {
             if ends {
                 state.blocks.shrink_to_fit();
             }
-            wakers.extend(
-                state
-                    .readers
-                    .iter_mut()
-                    .filter_map(|(_, waker)| waker.take()),
-            );
+            match self.origin {
+                Origin::Here | Origin::Elsewhere(_) => {
+                    let last = state.last();
+                    state.show_to(last, wakers);
+                }
+                Origin::Copied => wakers.extend(state.copier.take()),
+            }
         }
         // Not under the lock: a woken reader on another thread would run straight into it.
         wakers.drain(..).for_each(Waker::wake);
         true
     }
+
+    /// Lets readers see events up to `last`.
+    pub(super) fn deliver(&self, last: Seq) {
+        let mut wakers = Vec::new();
+        self.state.lock().show_to(last, &mut wakers);
+        wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Resolves once there are events behind `copied`. For the one copier only.
+    pub(super) async fn to_copy(&self, copied: Seq) -> Batch {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.last() > copied {
+                return Poll::Ready(state.batch(copied));
+            }
+            register(&mut state.copier, cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// All events behind `copied`, whether or not readers may see them.
+    pub(super) fn written_after(&self, copied: Seq) -> Batch {
+        self.state.lock().batch(copied)
+    }
+
+    /// The newest event that is written, and whether it is the `end`.
+    pub(super) fn written(&self) -> (Seq, bool) {
+        let state = self.state.lock();
+        (state.last(), state.ended)
+    }
+
+    /// Takes over the `end` that another replica has written behind `stored`, in place of whatever
+    /// was written here since. Returns false, and changes nothing, if readers here have already
+    /// seen more.
+    pub(super) fn cut(&self, stored: Seq, end: Bytes) -> bool {
+        let mut wakers = Vec::new();
+        {
+            let mut state = self.state.lock();
+            if state.visible > stored {
+                return false;
+            }
+            let Ok(kept) = usize::try_from(stored.0) else {
+                return false;
+            };
+            state.blocks.truncate(kept);
+            state.blocks.push_back(end);
+            if !state.ended {
+                state.stop.get_or_insert(StopRequest::Lost);
+                wakers.extend(state.producer.take());
+            }
+            state.ended = true;
+            let last = state.last();
+            state.show_to(last, &mut wakers);
+        }
+        wakers.drain(..).for_each(Waker::wake);
+        true
+    }
+
+    /// Keeps no more than the newest `blocks` and `bytes`; the rest is fetched in pages by whoever
+    /// still needs it.
+    pub(super) fn forget_all_but(&self, blocks: usize, bytes: usize) {
+        let mut state = self.state.lock();
+        let mut held: usize = state.blocks.iter().map(Bytes::len).sum();
+        while state.blocks.len() > 1 && (state.blocks.len() > blocks || held > bytes) {
+            if let Some(block) = state.blocks.pop_front() {
+                held -= block.len();
+                state.base += 1;
+            }
+        }
+    }
+
+    /// The log can no longer be read: lets every reader go.
+    pub(super) fn vanish(&self) {
+        let mut wakers = Vec::new();
+        {
+            let mut state = self.state.lock();
+            state.gone = true;
+            state.take_readers(&mut wakers);
+        }
+        wakers.drain(..).for_each(Waker::wake);
+    }
+
+    #[cfg(test)]
+    pub(super) fn open_readers(&self) -> usize {
+        self.state.lock().readers.len()
+    }
 }
 
 impl State {
     fn last(&self) -> Seq {
-        Seq(self.blocks.len() as u64)
+        Seq(self.base + self.blocks.len() as u64)
     }
 
-    fn next(&self, cursor: Seq) -> Option<Next> {
-        let index = usize::try_from(cursor.0).ok();
-        match index.and_then(|index| self.blocks.get(index)) {
-            Some(block) => {
-                let seq = cursor.next();
-                let last = self.ended && seq == self.last();
-                Some(Next::Block {
-                    seq,
-                    block: block.clone(),
-                    last,
-                })
-            }
-            None if self.ended => Some(Next::Nothing),
-            None => None,
+    fn shows_end(&self) -> bool {
+        self.ended && self.visible == self.last()
+    }
+
+    fn show_to(&mut self, last: Seq, wakers: &mut Vec<Waker>) {
+        let last = last.min(self.last());
+        if last > self.visible {
+            self.visible = last;
+            self.take_readers(wakers);
         }
     }
+
+    fn take_readers(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(
+            self.readers
+                .iter_mut()
+                .filter_map(|(_, waker)| waker.take()),
+        );
+    }
+
+    fn batch(&self, copied: Seq) -> Batch {
+        let skip = usize::try_from(copied.0.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        Batch {
+            blocks: self.blocks.iter().skip(skip).cloned().collect(),
+            ends: self.ended,
+        }
+    }
+
+    fn look(&self, cursor: Seq) -> Look {
+        if self.gone {
+            Look::Found(Next::Nothing)
+        } else if cursor >= self.visible {
+            if self.shows_end() {
+                Look::Found(Next::Nothing)
+            } else {
+                Look::Wait
+            }
+        } else {
+            let index = cursor.0.checked_sub(self.base);
+            let index = index.and_then(|index| usize::try_from(index).ok());
+            match index.and_then(|index| self.blocks.get(index)) {
+                Some(block) => {
+                    let seq = cursor.next();
+                    Look::Found(Next::Block {
+                        seq,
+                        block: block.clone(),
+                        last: seq == self.visible && self.shows_end(),
+                    })
+                }
+                None => Look::Fetch,
+            }
+        }
+    }
+}
+
+/// Where the event behind a cursor is.
+enum Look {
+    Found(Next),
+    /// Not yet written.
+    Wait,
+    /// No longer kept here.
+    Fetch,
 }
 
 fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
@@ -261,6 +517,7 @@ fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
 pub struct Reader {
     log: Arc<Log>,
     key: usize,
+    catch_up: CatchUp,
 }
 
 impl Reader {
@@ -268,14 +525,28 @@ impl Reader {
     ///
     /// A cursor ahead of a running log waits until the log gets there.
     pub fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Next> {
-        let mut state = self.log.state.lock();
-        match state.next(cursor) {
-            Some(next) => Poll::Ready(next),
-            None => {
-                if let Some(slot) = state.readers.get_mut(self.key) {
-                    register(slot, cx);
+        loop {
+            match self.catch_up.poll_next(cursor, cx) {
+                Poll::Ready(Some(next)) => return Poll::Ready(next),
+                Poll::Ready(None) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+            let mut state = self.log.state.lock();
+            match state.look(cursor) {
+                Look::Found(next) => return Poll::Ready(next),
+                Look::Wait => {
+                    if let Some(slot) = state.readers.get_mut(self.key) {
+                        register(slot, cx);
+                    }
+                    return Poll::Pending;
                 }
-                Poll::Pending
+                Look::Fetch => {}
+            }
+            drop(state);
+            match &self.log.origin {
+                Origin::Elsewhere(elsewhere) => self.catch_up.fetch(elsewhere, cursor),
+                // Such a log keeps all of its blocks.
+                Origin::Here | Origin::Copied => return Poll::Ready(Next::Nothing),
             }
         }
     }
@@ -301,7 +572,7 @@ mod tests {
     use super::*;
 
     fn log() -> Arc<Log> {
-        Arc::new(Log::new(ReplyId::random(), Created::now()))
+        Arc::new(Log::new(ReplyId::random(), Created::now(), Origin::Here))
     }
 
     fn add(log: &Log, blocks: &[&'static str], ends: bool) -> bool {
@@ -391,7 +662,7 @@ mod tests {
                 .await
                 .is_err()
         );
-        let _ = log.snapshot();
+        let _ = log.snapshot().await;
         assert!(
             tokio::time::timeout(Duration::from_secs(59), unread.as_mut())
                 .await

@@ -11,12 +11,15 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     CreateError, Created, Request,
     idempotency::IdempotencyKey,
-    log::{Log, StopRequest},
+    log::{Log, Origin, StopRequest},
     writer::Writer,
 };
 use crate::{config::StoreConfig, event::ReplyId};
@@ -43,6 +46,8 @@ struct State {
     ended: VecDeque<(Instant, ReplyId)>,
     ended_bytes: usize,
     draining: bool,
+    /// Is told of every reply that is let go.
+    let_go: Option<mpsc::UnboundedSender<ReplyId>>,
 }
 
 #[derive(Debug)]
@@ -79,25 +84,67 @@ impl Memory {
                 return Ok(Created::Existing(Arc::clone(&kept.log)));
             }
         }
+        let id = ReplyId::random();
+        let key = request.map(|request| {
+            let key = request.key.clone();
+            state.keys.insert(request.key, (id, request.fingerprint));
+            key
+        });
+        let opened = this.open_in(&mut state, id, Origin::Here, key.clone());
+        if let (Err(_), Some(key)) = (&opened, key) {
+            state.keys.remove(&key);
+        }
+        opened.map(Created::New)
+    }
+
+    /// Opens a log that is to be copied.
+    pub(super) fn open(this: &Arc<Self>, id: ReplyId) -> Result<Writer, CreateError> {
+        let mut state = this.state.lock();
+        state.expire(this.config.retention);
+        this.open_in(&mut state, id, Origin::Copied, None)
+    }
+
+    fn open_in(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: ReplyId,
+        origin: Origin,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Writer, CreateError> {
         if state.draining {
             return Err(CreateError::Draining);
         }
-        while state.replies.len() >= this.config.max_replies {
+        while state.replies.len() >= self.config.max_replies {
             if !state.evict_oldest() {
                 return Err(CreateError::Full);
             }
         }
-        let writer = Writer::open(Arc::clone(this), this.config.pad);
-        let (log, id) = (Arc::clone(writer.log()), writer.log().id());
-        let key = request.map(|request| {
-            state
-                .keys
-                .insert(request.key.clone(), (id, request.fingerprint));
-            request.key
-        });
+        let writer = Writer::open(Arc::clone(self), id, origin, self.config.pad);
+        let log = Arc::clone(writer.log());
         state.replies.insert(id, Kept { log, key, bytes: 0 });
-        this.running.send_modify(|running| *running += 1);
-        Ok(Created::New(writer))
+        self.running.send_modify(|running| *running += 1);
+        Ok(writer)
+    }
+
+    /// Lets go of a reply that nobody was told of.
+    pub(super) fn forget(&self, id: ReplyId) {
+        self.state.lock().replies.remove(&id);
+        self.running.send_modify(|running| *running -= 1);
+    }
+
+    /// From now on, tells of every reply that is let go.
+    pub(super) fn tell_of_let_go(&self, sender: mpsc::UnboundedSender<ReplyId>) {
+        self.state.lock().let_go = Some(sender);
+    }
+
+    /// Every log that is kept.
+    pub(super) fn logs(&self) -> Vec<Arc<Log>> {
+        let state = self.state.lock();
+        state
+            .replies
+            .values()
+            .map(|kept| Arc::clone(&kept.log))
+            .collect()
     }
 
     pub(super) fn find(&self, id: ReplyId) -> Option<Arc<Log>> {
@@ -178,6 +225,10 @@ impl State {
             if let Some(key) = kept.key {
                 self.keys.remove(&key);
             }
+            if let Some(let_go) = &self.let_go {
+                // Nobody listens any more when the server stops.
+                let _ = let_go.send(id);
+            }
         }
         true
     }
@@ -233,7 +284,7 @@ mod tests {
     async fn a_reply_can_be_found_as_soon_as_it_is_created() {
         let store = store(10);
         let writer = started(&store).await;
-        let log = store.find(writer.log().id()).await.unwrap();
+        let log = store.find(writer.log().id()).await.unwrap().unwrap();
         assert_eq!(log.tail(), (Seq(1), false));
         assert_eq!(store.running(), 1);
     }
@@ -244,12 +295,12 @@ mod tests {
         let writer = started(&store).await;
         let id = writer.log().id();
         tokio::time::advance(Duration::from_secs(10_000)).await;
-        assert!(store.find(id).await.is_some(), "it still runs");
-        writer.end(end()).await;
+        assert!(store.find(id).await.unwrap().is_some(), "it still runs");
+        writer.end(end());
         tokio::time::advance(Duration::from_secs(599)).await;
-        assert!(store.find(id).await.is_some());
+        assert!(store.find(id).await.unwrap().is_some());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(store.find(id).await.is_none());
+        assert!(store.find(id).await.unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -257,7 +308,7 @@ mod tests {
         let store = store(10);
         let writer = started(&store).await;
         let log = Arc::downgrade(writer.log());
-        writer.end(end()).await;
+        writer.end(end());
         let swept = tokio::time::timeout(Duration::from_secs(602), store.sweep()).await;
         assert!(swept.is_err(), "it sweeps for ever");
         assert!(log.upgrade().is_none());
@@ -269,11 +320,11 @@ mod tests {
         let (first, second) = (started(&store).await, started(&store).await);
         assert_eq!(store.create(None).await.unwrap_err(), CreateError::Full);
         let (first_id, second_id) = (first.log().id(), second.log().id());
-        second.end(end()).await;
-        first.end(end()).await;
+        second.end(end());
+        first.end(end());
         let _third = started(&store).await;
-        assert!(store.find(second_id).await.is_none());
-        assert!(store.find(first_id).await.is_some());
+        assert!(store.find(second_id).await.unwrap().is_none());
+        assert!(store.find(first_id).await.unwrap().is_some());
     }
 
     #[tokio::test]
@@ -300,7 +351,7 @@ mod tests {
         let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
             panic!("new")
         };
-        writer.end(end()).await;
+        writer.end(end());
         tokio::time::advance(Duration::from_secs(600)).await;
         assert!(matches!(
             store.create(keyed("0123456789abcdef", 2)).await,
@@ -314,7 +365,7 @@ mod tests {
         let writer = started(&store).await;
         let log = Arc::clone(writer.log());
         drop(writer);
-        let end = log.snapshot().end.unwrap();
+        let end = log.snapshot().await.unwrap().end.unwrap();
         assert_eq!(end.status, Status::Failed);
         assert_eq!(end.error.unwrap().code, crate::event::ErrorCode::Internal);
         assert_eq!(store.running(), 0);
@@ -329,7 +380,7 @@ mod tests {
         assert!(futures_util::poll!(drained.as_mut()).is_pending());
         assert_eq!(log.stop_requested().await, StopRequest::Shutdown);
         assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
-        writer.end(end()).await;
+        writer.end(end());
         drained.await;
     }
 }

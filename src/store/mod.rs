@@ -10,6 +10,7 @@
 mod idempotency;
 mod log;
 mod memory;
+mod page;
 mod writer;
 
 use std::sync::Arc;
@@ -49,7 +50,15 @@ pub enum CreateError {
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
+    /// The store that the replicas share does not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
+
+/// The store that the replicas share does not answer just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the shared store does not answer")]
+pub struct Unavailable;
 
 impl Store {
     /// A store in this process's memory.
@@ -70,10 +79,14 @@ impl Store {
         memory::Memory::create(&self.memory, request)
     }
 
-    /// The log of a reply, unless it is unknown or was kept long enough.
+    /// The log of a reply; `None` if it is unknown or was kept long enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]: nobody can say just now whether there is such a reply.
     #[expect(clippy::unused_async, reason = "a shared store asks over a network")]
-    pub async fn find(&self, id: ReplyId) -> Option<Arc<Log>> {
-        self.memory.find(id)
+    pub async fn find(&self, id: ReplyId) -> Result<Option<Arc<Log>>, Unavailable> {
+        Ok(self.memory.find(id))
     }
 
     /// How many replies run.

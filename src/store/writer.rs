@@ -1,13 +1,18 @@
 //! The one writer of a reply: numbers events, encodes them, and adds them to the log in batches.
 //!
 //! All events of one upstream read are one batch: one allocation, one lock, one wake-up. A writer
-//! that is dropped before its `end` writes one itself, so that no reply can be left without.
+//! never waits: what other replicas are to have is copied from the log by a task of its own, and
+//! the log, which is bounded, is the queue. A writer that is dropped before its `end` writes one
+//! itself, so that no reply can be left without.
 
 use std::{sync::Arc, task::Waker};
 
 use bytes::Bytes;
 
-use super::{log::Log, memory::Memory};
+use super::{
+    log::{Log, Origin},
+    memory::Memory,
+};
 use crate::event::{
     Created, End, ErrorCode, Pad, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
 };
@@ -44,10 +49,10 @@ pub struct Writer {
 
 impl Writer {
     /// Opens a log and writes its `start`.
-    pub(super) fn open(store: Arc<Memory>, pad: bool) -> Self {
-        let (id, created) = (ReplyId::random(), Created::now());
+    pub(super) fn open(store: Arc<Memory>, id: ReplyId, origin: Origin, pad: bool) -> Self {
+        let created = Created::now();
         let mut writer = Self {
-            log: Arc::new(Log::new(id, created)),
+            log: Arc::new(Log::new(id, created, origin)),
             store,
             pad,
             last: Seq::ZERO,
@@ -79,11 +84,7 @@ impl Writer {
     /// # Errors
     ///
     /// [`AppendError`]; nothing of the batch was added then, and nothing but an `end` will be.
-    #[expect(
-        clippy::unused_async,
-        reason = "a shared store waits for room in its queue"
-    )]
-    pub async fn append(&mut self, events: &[ReplyEvent]) -> Result<(), AppendError> {
+    pub fn append(&mut self, events: &[ReplyEvent]) -> Result<(), AppendError> {
         debug_assert!(
             !events
                 .iter()
@@ -101,12 +102,14 @@ impl Writer {
     }
 
     /// Adds the one `end`.
-    #[expect(
-        clippy::unused_async,
-        reason = "a shared store waits for room in its queue"
-    )]
-    pub async fn end(mut self, end: End) {
+    pub fn end(mut self, end: End) {
         self.close(end);
+    }
+
+    /// Takes the reply back, as if it had never been: nobody has been told of it.
+    pub(super) fn abandon(mut self) {
+        self.ended = true;
+        self.store.forget(self.log.id());
     }
 
     fn close(&mut self, end: End) {

@@ -194,7 +194,7 @@ impl TestApp {
     /// The log of a reply, by its path.
     pub async fn log(&self, path: &str) -> Arc<Log> {
         let id = path.rsplit('/').next().unwrap().parse().unwrap();
-        self.store.find(id).await.unwrap()
+        self.store.find(id).await.unwrap().unwrap()
     }
 
     /// The method, path and headers of the first request that reached upstream.

@@ -391,7 +391,7 @@ async fn more_events_than_a_log_holds_end_the_reply() {
         rasta_stream::event::ErrorCode::TooLong
     );
     assert!(log.tail().0.0 <= 1 << 18);
-    assert_eq!(log.snapshot().text.len() as u64, end.bytes);
+    assert_eq!(log.snapshot().await.unwrap().text.len() as u64, end.bytes);
 }
 
 #[actix_web::test]
