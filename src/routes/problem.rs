@@ -191,6 +191,10 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((RETRY_AFTER, seconds));
         }
+        if self.code == Code::Draining {
+            // The next attempt on this connection would come here again.
+            response.force_close();
+        }
         if let Some(methods) = self.allow {
             response.insert_header((ALLOW, methods));
         }
