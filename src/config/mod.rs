@@ -38,6 +38,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
+    /// How long running replies may go on once the server is asked to exit.
+    pub drain: Duration,
 }
 
 /// Who answers.
@@ -224,6 +226,7 @@ impl Config {
                 pad: settings.pad,
             },
             ping: settings.ping_seconds,
+            drain: settings.drain_seconds,
         })
     }
 

@@ -187,6 +187,10 @@ pub struct Settings {
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
 
+    /// How long a server that is asked to exit waits for its replies to end
+    #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub drain_seconds: Duration,
+
     /// Form of the log's lines
     #[arg(
         long,
