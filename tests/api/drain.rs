@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use actix_web::{App, HttpServer, web::Data};
 use rasta_stream::{
     config::Config,
+    event::ReplyEvent,
     routes::{self, Service},
     simulator::{Options, Pace, Simulator, Steps},
+    store::Created,
     viewer::MoveSignal,
 };
 use serde_json::json;
@@ -264,6 +266,31 @@ async fn a_viewer_that_moves_loses_nothing_and_a_direct_stream_stays() {
     assert_eq!(proven(&moved)["status"], "completed");
     assert_eq!(blocks(&direct.rest().await), blocks(&moved));
     other.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_slow_viewer_is_not_cut_in_mid_event() {
+    let app = spawn_stepped(&[]).await;
+    let Ok(Created::New(mut writer)) = app.store.create(None).await else {
+        panic!("a new reply")
+    };
+    // More than the connection's buffers hold, so that the signal comes in the middle of one.
+    let text = "x".repeat(1 << 20);
+    let large = [(); 16].map(|()| ReplyEvent::Delta { text: text.clone() });
+    writer.append(&large).await.unwrap();
+    let path = format!("/v1/replies/{}", writer.log().id());
+    let mut viewer = app.events(&path, 0).await;
+    assert_eq!(viewer.next().await.unwrap().name, "start");
+    app.moves.give(Duration::ZERO);
+    let mut last = viewer.next().await.unwrap();
+    let mut count = 0;
+    while !last.is_ping() {
+        count += 1;
+        assert_eq!(last.data["text"].as_str().unwrap().len(), text.len());
+        last = viewer.next().await.unwrap();
+    }
+    assert!(last.retry.is_some() && count < 16, "{count} came before it");
+    assert_eq!((last.id, viewer.next().await), (1 + count, None));
 }
 
 #[actix_web::test]
