@@ -35,8 +35,8 @@ ENV HOST=0.0.0.0
 EXPOSE 8080
 USER 65532:65532
 
-# Exec form throughout: there is no shell, and SIGTERM must reach the program, which then ends every
-# live reply and exits within seconds.
+# Exec form throughout: there is no shell, and SIGTERM must reach the program, which then lets replies
+# end for DRAIN_SECONDS.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
     CMD ["/app/rasta-stream", "healthcheck"]

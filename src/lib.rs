@@ -27,7 +27,8 @@
 //! | `generation` | one reply, upstream to store | `chat`, `config`, `event`, `store`, `upstream` |
 //! | `viewer` | one response body, store to client | `event`, `store` |
 //! | `routes` | extract, call, answer | `chat`, `config`, `event`, `generation`, `store`, `upstream`, `viewer` |
-//! | `server` | wiring and drain | `config`, `endpoint`, `routes`, `simulator`, `store`, `upstream` |
+//! | `drain` | from the wish to exit to an idle server | `store`, `viewer` |
+//! | `server` | wiring | `config`, `drain`, `endpoint`, `routes`, `simulator`, `store`, `upstream`, `viewer` |
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `logging` | the log's lines, and what may never stand in them | `config` |
 
@@ -41,6 +42,7 @@ pub mod store;
 pub mod generation;
 pub mod viewer;
 pub mod routes;
+pub mod drain;
 pub mod server;
 pub mod check;
 pub mod logging;

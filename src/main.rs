@@ -107,7 +107,7 @@ async fn simulate(args: SimulateArgs) -> Result<(), String> {
          AZURE_OPENAI_DEPLOYMENT=any\n",
         simulator.url()
     ))?;
-    signal().await;
+    Signals::new().next().await;
     Ok(())
 }
 
@@ -142,35 +142,63 @@ fn healthcheck(args: &HealthcheckArgs) -> Result<(), String> {
     }
 }
 
-/// Resolves with the first signal to stop; the second one ends the process at once.
-async fn signalled() {
-    signal().await;
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(130);
-    });
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        // Without handlers the system's default ends the process, which is what a signal asks for.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Resolves with the first signal to stop; the second one ends the process at once. Signals count
+/// from the call on.
+fn signalled() -> impl Future<Output = ()> {
+    let mut signals = Signals::new();
+    async move {
+        signals.next().await;
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(130);
+        });
     }
 }
 
+/// The signals to stop: SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals(Option<[tokio::signal::unix::Signal; 2]>);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let both = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        );
+        Self(match both {
+            (Ok(terminate), Ok(interrupt)) => Some([terminate, interrupt]),
+            // Without handlers the system's default ends the process, which is what a signal asks for.
+            _ => None,
+        })
+    }
+
+    async fn next(&mut self) {
+        let Some([terminate, interrupt]) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+/// The signal to stop: Ctrl-C.
 #[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

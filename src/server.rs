@@ -1,9 +1,9 @@
 //! Wiring: what all workers share, what each has for itself, and how the server ends.
 //!
 //! Shared are the store and the settings; each worker has its own client to upstream, since awc's is
-//! bound to its thread. On shutdown new replies are refused, those that run are ended with
-//! `server_shutdown`, their viewers read that, and only then do the workers stop: left to itself
-//! actix counts connections and not tasks, and would cut replies that nobody is just then reading.
+//! bound to its thread. On shutdown the server drains and answers meanwhile; only then do the workers
+//! stop: left to itself actix counts connections and not tasks, and would cut replies that nobody is
+//! just then reading.
 
 use std::{any::Any, fmt, io, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -18,16 +18,17 @@ use actix_web_lab::middleware::CatchPanic;
 use futures_util::future::LocalBoxFuture;
 use log::{info, warn};
 use secrecy::SecretString;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
     config::{Config, DeploymentConfig, UpstreamConfig},
+    drain,
     endpoint::{self, EndpointError, EndpointKind},
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
     upstream::{Experience, Identity, Tls, Upstream},
+    viewer::MoveSignal,
 };
 
 /// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
@@ -39,9 +40,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// For each worker. Stops connections from using up the process's file descriptors unnoticed.
 const MAX_CONNECTIONS: usize = 20_000;
-/// How long replies may take to write their end on shutdown; they need a moment.
-const END_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long viewers may take to read it, in whole seconds.
+/// How long connections may then take to close, in whole seconds: viewers read the end, and the idle
+/// ones are noticed.
 const CLOSE_TIMEOUT_SECONDS: u64 = 3;
 
 /// Why the server did not start. Displayed in one line with the remedy.
@@ -78,6 +78,8 @@ pub struct Server {
     addr: SocketAddr,
     actix: actix_web::dev::Server,
     store: Store,
+    moves: MoveSignal,
+    patience: Duration,
     simulator: Option<Simulator>,
     shutdown: LocalBoxFuture<'static, ()>,
 }
@@ -108,11 +110,13 @@ impl Server {
                 .map_err(|cause| StartError::Redis(redis.place(), cause))?,
             None => Store::in_memory(config.store.clone()),
         };
+        let moves = MoveSignal::default();
         let service = Data::new(Service {
             store: store.clone(),
             limits: config.limits.clone(),
             ping: config.ping,
             upstream: name,
+            moves: moves.clone(),
         });
         let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
         // One for all workers, so that they share its token.
@@ -172,6 +176,8 @@ impl Server {
             addr,
             actix: server.run(),
             store,
+            moves,
+            patience: config.drain,
             simulator,
             shutdown: Box::pin(shutdown),
         })
@@ -189,6 +195,12 @@ impl Server {
         &self.store
     }
 
+    /// What tells viewers to move. The server gives it by itself, where the store is shared.
+    #[must_use]
+    pub const fn moves(&self) -> &MoveSignal {
+        &self.moves
+    }
+
     /// Serves until the shutdown is over.
     ///
     /// # Errors
@@ -198,6 +210,8 @@ impl Server {
         let Self {
             actix,
             store,
+            moves,
+            patience,
             simulator,
             shutdown,
             ..
@@ -205,10 +219,8 @@ impl Server {
         let handle = actix.handle();
         let end = async {
             shutdown.await;
-            info!(running = store.running(); "shutting down");
-            if timeout(END_TIMEOUT, store.drain()).await.is_err() {
-                warn!(running = store.running(); "replies did not end in time");
-            }
+            let moves = store.is_shared().then_some(&moves);
+            drain::drain(&store, moves, patience).await;
             handle.stop(true).await;
             // The server itself then resolves.
             std::future::pending::<()>().await;

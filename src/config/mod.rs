@@ -6,8 +6,8 @@
 
 pub mod environment;
 pub mod identity;
-mod redis;
 pub mod settings;
+pub mod sharing;
 
 use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -17,7 +17,7 @@ use self::settings::{AuthMode, MoreDeployment, Settings};
 pub use self::settings::{Cli, Command, LogFormat};
 pub use self::{
     identity::{IdentityConfig, IdentitySource},
-    redis::RedisConfig,
+    sharing::RedisConfig,
 };
 use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
+    /// How long running replies may go on once the server is asked to exit.
+    pub drain: Duration,
 }
 
 /// Who answers.
@@ -247,6 +249,7 @@ impl Config {
             },
             redis,
             ping: settings.ping_seconds,
+            drain: settings.drain_seconds,
         })
     }
 

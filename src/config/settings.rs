@@ -187,6 +187,10 @@ pub struct Settings {
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
 
+    /// How long a server that is asked to exit waits for its replies to end
+    #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub drain_seconds: Duration,
+
     /// redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for TLS: shares replies with the other
     /// replicas that have the same; unset, they are in this process's memory. Others on this machine
     /// can see a flag: better the environment

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use actix_web_lab::header::{CacheControl, CacheDirective};
 
 use super::{
     Service, found,
     problem::{Code, Problem},
 };
-use crate::{event::Seq, store::Log, viewer::Viewer};
+use crate::{
+    event::Seq,
+    store::Log,
+    viewer::{self, Viewer},
+};
 
 /// Replays a reply's events after the cursor, then follows it to its end.
 pub(super) async fn follow(
@@ -18,7 +22,15 @@ pub(super) async fn follow(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let cursor = cursor(&request)?;
-    let log = found(&service, &id).await?;
+    // Before anything is asked of the store, which may be slow: this place must not be given later.
+    let Some(listener) = service.moves.listen() else {
+        return Ok(come_again(cursor));
+    };
+    let log = match found(&service, &id).await {
+        // It may have been there, and may be again.
+        Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(come_again(cursor)),
+        found => found?,
+    };
     match log.tail() {
         // The HTML standard's way to tell an `EventSource` not to come again.
         (last, true) if cursor == last => Ok(HttpResponse::NoContent()
@@ -28,21 +40,25 @@ pub(super) async fn follow(
             Code::CursorAhead,
             format!("This reply ended with event {last}."),
         )),
-        _ => Ok(response(&log, cursor, &service, None)),
+        _ => Ok(head().body(viewer(&log, cursor, &service).movable(listener))),
     }
 }
 
-/// The events after `cursor` as a response, with `extra` among its headers.
-pub(super) fn response(
-    log: &Arc<Log>,
-    cursor: Seq,
-    service: &Service,
-    extra: Option<(header::HeaderName, String)>,
-) -> HttpResponse {
+/// Sends an `EventSource` to another replica, or here again later. It gives up for good on every answer that is not a
+/// 200; and on this connection it would come here again where the load balancer knows connections
+/// only.
+fn come_again(cursor: Seq) -> HttpResponse {
+    head().force_close().body(viewer::farewell(cursor))
+}
+
+/// The body that streams the events after `cursor`.
+pub(super) fn viewer(log: &Arc<Log>, cursor: Seq, service: &Service) -> Viewer {
+    Viewer::new(log.reader(), cursor, service.ping)
+}
+
+/// The head of a stream of events.
+pub(super) fn head() -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
-    if let Some(header) = extra {
-        response.insert_header(header);
-    }
     response
         .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         .insert_header(CacheControl(vec![
@@ -50,8 +66,8 @@ pub(super) fn response(
             CacheDirective::NoTransform,
         ]))
         // nginx and its kin would collect the events into blocks.
-        .insert_header(("x-accel-buffering", "no"))
-        .body(Viewer::new(log.reader(), cursor, service.ping))
+        .insert_header(("x-accel-buffering", "no"));
+    response
 }
 
 /// `Last-Event-ID`, else `?after=`; nothing, or 0, is the beginning. An `EventSource` cannot send

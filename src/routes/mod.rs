@@ -21,6 +21,7 @@ use problem::{Code, Problem};
 use crate::{
     config::ReplyLimits,
     store::{Log, Store},
+    viewer::MoveSignal,
 };
 
 /// What all workers share.
@@ -34,6 +35,8 @@ pub struct Service {
     pub ping: Duration,
     /// Who answers, in a word: `simulator`, `azure` or `compatible`.
     pub upstream: &'static str,
+    /// Tells the viewers that come again by themselves to move to another replica.
+    pub moves: MoveSignal,
 }
 
 /// Adds every route. `static_dir` is the page's directory.

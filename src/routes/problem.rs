@@ -102,6 +102,12 @@ impl Problem {
         }
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub(super) const fn code(&self) -> Code {
+        self.code
+    }
+
     /// A reply that is unknown, or that was kept long enough.
     #[must_use]
     pub(super) fn reply_not_found() -> Self {
@@ -204,6 +210,10 @@ impl ResponseError for Problem {
             .insert_header((CONTENT_TYPE, "application/problem+json"));
         if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.code == Code::Draining {
+            // The next attempt on this connection would come here again.
+            response.force_close();
         }
         if let Some(methods) = self.allow {
             response.insert_header((ALLOW, methods));

@@ -93,7 +93,9 @@ pub(super) async fn create(
     };
     let location = (header::LOCATION, path(&log));
     if wants_events(&request) {
-        return Ok(events::response(&log, Seq::ZERO, &service, Some(location)));
+        // Never moved: a client does not repeat a POST by itself.
+        let viewer = events::viewer(&log, Seq::ZERO, &service);
+        return Ok(events::head().insert_header(location).body(viewer));
     }
     let mut response = if new {
         HttpResponse::Created()

@@ -174,25 +174,29 @@ impl Memory {
         self.state.lock().draining
     }
 
-    pub(super) async fn drain(&self) {
-        let running: Vec<Arc<Log>> = {
-            let mut state = self.state.lock();
-            state.draining = true;
-            state
-                .replies
-                .values()
-                .map(|kept| Arc::clone(&kept.log))
-                .collect()
-        };
-        for log in running {
-            log.request_stop(StopRequest::Shutdown);
-        }
+    pub(super) fn refuse_new(&self) {
+        self.state.lock().draining = true;
+    }
+
+    pub(super) async fn idle(&self) {
         // The sender lives in `self`, so this cannot fail.
         let _ = self
             .running
             .subscribe()
             .wait_for(|running| *running == 0)
             .await;
+    }
+
+    pub(super) fn stop_running(&self) {
+        let logs: Vec<Arc<Log>> = {
+            let state = self.state.lock();
+            let kept = state.replies.values();
+            kept.map(|kept| Arc::clone(&kept.log)).collect()
+        };
+        // Those that have ended take no notice.
+        for log in logs {
+            log.request_stop(StopRequest::Shutdown);
+        }
     }
 
     pub(super) async fn sweep(&self) {
@@ -372,15 +376,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn draining_refuses_new_replies_and_waits_for_those_that_run() {
+    async fn a_store_that_drains_refuses_new_replies_and_lets_the_others_run() {
         let store = store(10);
-        let writer = started(&store).await;
-        let log = Arc::clone(writer.log());
-        let mut drained = Box::pin(store.drain());
-        assert!(futures_util::poll!(drained.as_mut()).is_pending());
-        assert_eq!(log.stop_requested().await, StopRequest::Shutdown);
+        let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+            panic!("new")
+        };
+        assert!(!store.is_draining());
+        store.refuse_new();
+        assert!(store.is_draining());
         assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
-        writer.end(end());
-        drained.await;
+        let again = store.create(keyed("0123456789abcdef", 1)).await;
+        assert!(matches!(again, Ok(Created::Existing(_))), "it is here");
+        let mut stopped = Box::pin(writer.log().stop_requested());
+        assert!(futures_util::poll!(stopped.as_mut()).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_store_is_idle_when_the_last_reply_has_ended() {
+        let store = store(10);
+        store.idle().await;
+        let (first, second) = (started(&store).await, started(&store).await);
+        let mut idle = Box::pin(store.idle());
+        assert!(futures_util::poll!(idle.as_mut()).is_pending());
+        first.end(end());
+        assert!(futures_util::poll!(idle.as_mut()).is_pending());
+        second.end(end());
+        idle.await;
+    }
+
+    #[tokio::test]
+    async fn all_that_run_can_be_asked_to_stop() {
+        let store = store(10);
+        let writers = [started(&store).await, started(&store).await];
+        store.stop_running();
+        for writer in &writers {
+            assert_eq!(writer.log().stop_requested().await, StopRequest::Shutdown);
+        }
     }
 }

@@ -112,7 +112,7 @@ impl Store {
         Ok(Self { memory, shared })
     }
 
-    /// Whether other replicas can read the replies that are produced here.
+    /// Whether other replicas can read the replies that are produced here, and viewers may go there.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         self.shared.is_some()
@@ -163,16 +163,25 @@ impl Store {
         self.memory.running()
     }
 
-    /// Whether [`Store::drain`] has begun.
+    /// Whether new replies are refused.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.memory.is_draining()
     }
 
-    /// Refuses new replies from now on, asks those that run to stop, and resolves when all have
-    /// their end.
-    pub async fn drain(&self) {
-        self.memory.drain().await;
+    /// Refuses new replies from now on.
+    pub fn refuse_new(&self) {
+        self.memory.refuse_new();
+    }
+
+    /// Resolves when no reply runs.
+    pub async fn idle(&self) {
+        self.memory.idle().await;
+    }
+
+    /// Asks every reply that runs to stop, because the server is about to exit.
+    pub fn stop_running(&self) {
+        self.memory.stop_running();
     }
 
     /// Lets go of replies whose retention is over, again and again, for as long as it is polled.

@@ -14,6 +14,7 @@ use rasta_stream::{
     server::Server,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
     store::{Log, Store},
+    viewer::MoveSignal,
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -24,6 +25,7 @@ use crate::client::{self, Response, soon};
 pub struct TestApp {
     pub addr: SocketAddr,
     pub store: Store,
+    pub moves: MoveSignal,
     pub simulator: Simulator,
     pub steps: Steps,
     shutdown: Option<oneshot::Sender<()>>,
@@ -117,10 +119,12 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
     .await
     .unwrap();
     let (addr, store) = (server.addr(), server.store().clone());
+    let moves = server.moves().clone();
     let server = actix_web::rt::spawn(server.run());
     TestApp {
         addr,
         store,
+        moves,
         simulator,
         steps,
         shutdown: Some(shutdown),

@@ -130,7 +130,7 @@ fn vendor_types_stay_home() {
             "actix_web::",
             &[
                 "upstream/azure.rs",
-                "viewer.rs",
+                "viewer/mod.rs",
                 "server.rs",
                 "main.rs",
                 "routes/",

@@ -16,6 +16,7 @@ mod client;
 
 mod contract;
 mod documents;
+mod drain;
 mod failures;
 mod fuzz;
 mod identity;

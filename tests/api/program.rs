@@ -229,32 +229,6 @@ async fn the_first_run_without_any_setting_serves_the_page_and_a_verse() {
 }
 
 #[actix_web::test]
-async fn sigterm_ends_every_live_reply_and_the_program_exits_0() {
-    let serving = Serving::start("sigterm", &[]);
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "text/event-stream"),
-    ];
-    let body = Some(r#"{"prompt":"river"}"#);
-    let mut viewers = Vec::new();
-    for _ in 0..3 {
-        let mut viewer = client::send(serving.addr, "POST", "/v1/replies", &headers, body).await;
-        assert_eq!(viewer.next_stored().await.unwrap().name, "start");
-        viewers.push(viewer);
-    }
-    serving.signal("-TERM");
-    for viewer in &mut viewers {
-        let rest = viewer.rest().await;
-        assert_eq!(
-            rest.last().unwrap().data["error"]["code"],
-            "server_shutdown"
-        );
-    }
-    let (code, log) = serving.finish();
-    assert_eq!(code, Some(0), "{log}");
-}
-
-#[actix_web::test]
 async fn neither_key_nor_prompt_nor_reply_nor_a_whole_id_is_ever_logged() {
     for (scenario, format) in [
         ("any", "text"),

@@ -179,11 +179,16 @@ impl Redis {
     }
 
     async fn create_now(self: Arc<Self>, request: Option<Request>) -> Result<Created, CreateError> {
-        if self.memory.is_draining() {
-            return Err(CreateError::Draining);
-        }
         let id = ReplyId::random();
         let pointer = request.map(|request| Pointer::new(id, &request));
+        if self.memory.is_draining() {
+            // A reply that is there already is found all the same.
+            let existing = match &pointer {
+                Some(pointer) => self.existing(pointer).await?,
+                None => None,
+            };
+            return existing.map(Created::Existing).ok_or(CreateError::Draining);
+        }
         if let Some(pointer) = &pointer
             && let Claim::Taken(log) = self.claim(pointer).await?
         {
@@ -233,21 +238,41 @@ impl Redis {
             let (answers, _) = self.ask(&wire::claim(pointer, CLAIM)).await?;
             match answers.get(1) {
                 Some(Value::BulkString(stored)) if pointer.is(stored) => return Ok(Claim::Ours),
-                Some(Value::BulkString(stored)) => {
-                    let id = pointer.leads_to(stored);
-                    let id = id.ok_or(CreateError::IdempotencyMismatch)?;
-                    if let Some(log) = self.find(id).await? {
+                // Nothing, where it has expired between the two commands.
+                stored => {
+                    if let Some(log) = self.led_to(pointer, stored).await? {
                         return Ok(Claim::Taken(log));
                     }
                 }
-                // It has expired between the two commands.
-                _ => {}
             }
             if begun.elapsed() > CLAIM {
                 return Err(Unavailable.into());
             }
             sleep(CLAIM_PAUSE).await;
         }
+    }
+
+    /// The reply that a key leads to already.
+    async fn existing(
+        self: &Arc<Self>,
+        pointer: &Pointer,
+    ) -> Result<Option<Arc<Log>>, CreateError> {
+        let (answers, _) = self.ask(&wire::pointer_value(pointer)).await?;
+        self.led_to(pointer, answers.first()).await
+    }
+
+    /// The reply that `stored` leads to, if it is there yet.
+    async fn led_to(
+        self: &Arc<Self>,
+        pointer: &Pointer,
+        stored: Option<&Value>,
+    ) -> Result<Option<Arc<Log>>, CreateError> {
+        let Some(Value::BulkString(stored)) = stored else {
+            return Ok(None);
+        };
+        let id = pointer.leads_to(stored);
+        let id = id.ok_or(CreateError::IdempotencyMismatch)?;
+        Ok(self.find(id).await?)
     }
 
     /// Removes what an attempt to create a reply may have left, as soon as Redis answers.

@@ -1,0 +1,153 @@
+//! What a server that is asked to exit does before its workers stop: it refuses new replies, sends
+//! viewers on that can go elsewhere, and lets the replies that run come to their end.
+//!
+//! The server answers meanwhile. This module knows nothing of HTTP or of signals.
+
+use std::time::Duration;
+
+use log::{info, warn};
+use tokio::time::timeout;
+
+use crate::{store::Store, viewer::MoveSignal};
+
+/// Over which time viewers are moved, so that they do not all come to the other replicas in one
+/// moment.
+const MOVE_SPREAD: Duration = Duration::from_secs(5);
+/// How long replies that are asked to stop may take to write their end, and how long it may take
+/// until other replicas have it; both need a moment.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Resolves when no reply runs and no viewer is to be moved any more. Replies get `patience` to end
+/// by themselves, and are then stopped. Viewers are moved if there are `moves`.
+pub async fn drain(store: &Store, moves: Option<&MoveSignal>, patience: Duration) {
+    store.refuse_new();
+    info!(
+        running = store.running(), seconds = patience.as_secs_f64();
+        "draining; a second signal exits at once"
+    );
+    tokio::join!(end_replies(store, patience), async {
+        if let Some(moves) = moves {
+            move_viewers(moves, MOVE_SPREAD.min(patience)).await;
+        }
+    });
+}
+
+async fn end_replies(store: &Store, patience: Duration) {
+    if timeout(patience, store.idle()).await.is_err() {
+        warn!(running = store.running(); "replies are cut short: DRAIN_SECONDS are over");
+        store.stop_running();
+        if timeout(END_TIMEOUT, store.idle()).await.is_err() {
+            warn!(running = store.running(); "replies did not end in time");
+        }
+    }
+    if timeout(END_TIMEOUT, store.copied()).await.is_err() {
+        warn!("other replicas will not see every end: Redis does not answer");
+    }
+}
+
+async fn move_viewers(moves: &MoveSignal, spread: Duration) {
+    moves.give(spread);
+    // One that does not read cannot be moved, and is not waited for.
+    let _ = timeout(spread, moves.all_left()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        config::StoreConfig,
+        store::{CreateError, Created, StopRequest, Writer},
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(120);
+
+    fn store() -> Store {
+        Store::in_memory(StoreConfig {
+            max_replies: 10,
+            retention: Duration::from_secs(600),
+            pad: false,
+        })
+    }
+
+    async fn started(store: &Store) -> Writer {
+        match store.create(None).await.unwrap() {
+            Created::New(writer) => writer,
+            Created::Existing(_) => panic!("no key was given"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_nothing_to_wait_for_the_drain_is_over_at_once() {
+        let (store, moves) = (store(), MoveSignal::default());
+        let drained = drain(&store, Some(&moves), PATIENCE).now_or_never();
+        assert!(drained.is_some());
+        assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
+        assert!(moves.listen().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_place_to_move_to_nobody_is_moved() {
+        let (store, moves) = (store(), MoveSignal::default());
+        drain(&store, None, PATIENCE).await;
+        assert!(moves.listen().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_is_over_when_the_last_reply_has_ended() {
+        let store = store();
+        let writer = started(&store).await;
+        let begun = Instant::now();
+        let reply = async {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            // Leaves an end behind.
+            drop(writer);
+        };
+        tokio::join!(drain(&store, None, PATIENCE), reply);
+        assert_eq!(begun.elapsed().as_secs(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_runs_on_is_stopped_when_patience_is_over() {
+        let store = store();
+        let writer = started(&store).await;
+        let begun = Instant::now();
+        let reply = async {
+            assert_eq!(writer.log().stop_requested().await, StopRequest::Shutdown);
+            assert_eq!(begun.elapsed().as_secs(), 120);
+            drop(writer);
+        };
+        tokio::join!(drain(&store, None, PATIENCE), reply);
+        assert_eq!(begun.elapsed().as_secs(), 120);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_cannot_end_holds_the_server_for_seconds_only() {
+        let store = store();
+        let _writer = started(&store).await;
+        let begun = Instant::now();
+        drain(&store, None, PATIENCE).await;
+        assert_eq!(begun.elapsed(), PATIENCE + END_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn viewers_are_waited_for_until_they_had_to_be_gone() {
+        let (store, moves) = (store(), MoveSignal::default());
+        let listener = moves.listen().unwrap();
+        let begun = Instant::now();
+        let leaves = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            drop(listener);
+        };
+        tokio::join!(drain(&store, Some(&moves), PATIENCE), leaves);
+        assert_eq!(begun.elapsed().as_secs(), 2);
+
+        let moves = MoveSignal::default();
+        let _never_leaves = moves.listen().unwrap();
+        let begun = Instant::now();
+        drain(&store, Some(&moves), PATIENCE).await;
+        assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+}
