@@ -13,11 +13,15 @@
 
 mod app;
 mod client;
+mod proxy;
+mod redis;
+mod replica;
 
 mod contract;
 mod documents;
 mod drain;
 mod failures;
+mod faults;
 mod fuzz;
 mod identity;
 mod layering;
