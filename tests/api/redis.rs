@@ -152,13 +152,11 @@ impl Redis {
     /// Nobody answers.
     pub async fn try_command(&self, words: &[&str]) -> std::io::Result<Answer> {
         let exchange = async {
-            let mut stream = AsyncReader::new(TcpStream::connect(self.addr()).await?);
+            let mut connection = Connection::open(self.addr()).await?;
             if let Some((name, password)) = &self.login {
-                stream.write_all(&encode(&["AUTH", name, password])).await?;
-                read_answer(&mut stream).await?;
+                connection.say(&["AUTH", name, password]).await?;
             }
-            stream.write_all(&encode(words)).await?;
-            read_answer(&mut stream).await
+            connection.say(words).await
         };
         soon("an answer of Redis", exchange).await
     }
@@ -258,41 +256,63 @@ async fn launch(
     None
 }
 
-/// A command on the wire.
-fn encode(words: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-    }
-    bytes
-}
+/// A connection to whoever speaks Redis' protocol, in its second version.
+pub struct Connection(AsyncReader<TcpStream>);
 
-async fn read_answer(stream: &mut AsyncReader<TcpStream>) -> std::io::Result<Answer> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+impl Connection {
+    /// # Errors
+    ///
+    /// Nobody listens there.
+    pub async fn open(addr: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self(AsyncReader::new(TcpStream::connect(addr).await?)))
     }
-    let (kind, rest) = line.trim_end().split_at(1);
-    Ok(match (kind, rest) {
-        ("+", text) => Answer::Text(text.to_owned()),
-        ("-", text) => Answer::Error(text.to_owned()),
-        (":", number) => Answer::Number(number.parse().unwrap()),
-        ("$" | "*", "-1") => Answer::Nothing,
-        ("$", length) => {
-            let mut bytes = vec![0; length.parse::<usize>().unwrap() + 2];
-            stream.read_exact(&mut bytes).await?;
-            bytes.truncate(bytes.len() - 2);
-            Answer::Text(String::from_utf8(bytes).unwrap())
+
+    /// Sends a command and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub async fn say(&mut self, words: &[&str]) -> std::io::Result<Answer> {
+        let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
         }
-        ("*", length) => {
-            let mut list = Vec::new();
-            for _ in 0..length.parse::<usize>().unwrap() {
-                list.push(Box::pin(read_answer(stream)).await?);
+        self.0.write_all(&bytes).await?;
+        self.hear().await
+    }
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    pub async fn hear(&mut self) -> std::io::Result<Answer> {
+        let mut line = String::new();
+        if self.0.read_line(&mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let (kind, rest) = line.trim_end().split_at(1);
+        Ok(match (kind, rest) {
+            ("+", text) => Answer::Text(text.to_owned()),
+            ("-", text) => Answer::Error(text.to_owned()),
+            (":", number) => Answer::Number(number.parse().unwrap()),
+            ("$" | "*", "-1") => Answer::Nothing,
+            ("$", length) => {
+                let mut bytes = vec![0; length.parse::<usize>().unwrap() + 2];
+                self.0.read_exact(&mut bytes).await?;
+                bytes.truncate(bytes.len() - 2);
+                Answer::Text(String::from_utf8(bytes).unwrap())
             }
-            Answer::List(list)
-        }
-        _ => panic!("no answer of Redis': {line:?}"),
-    })
+            ("*", length) => {
+                let mut list = Vec::new();
+                for _ in 0..length.parse::<usize>().unwrap() {
+                    list.push(Box::pin(self.hear()).await?);
+                }
+                Answer::List(list)
+            }
+            _ => panic!("no answer of Redis': {line:?}"),
+        })
+    }
 }
 
 /// A CA that nobody else knows, and a certificate of its for `localhost`.
@@ -357,9 +377,8 @@ async fn a_user_may_do_what_its_rules_say_and_the_default_one_nothing() {
     let other = redis.try_command(&["SET", "other", "1"]).await.unwrap();
     assert!(matches!(other, Answer::Error(text) if text.starts_with("NOPERM")));
     assert!(redis.url().starts_with("redis://rasta:secret@127.0.0.1:"));
-    let mut stranger = AsyncReader::new(TcpStream::connect(redis.addr()).await.unwrap());
-    stranger.write_all(&encode(&["PING"])).await.unwrap();
-    let refused = read_answer(&mut stranger).await.unwrap();
+    let mut stranger = Connection::open(redis.addr()).await.unwrap();
+    let refused = stranger.say(&["PING"]).await.unwrap();
     assert!(matches!(refused, Answer::Error(text) if text.starts_with("NOAUTH")));
 }
 

@@ -88,6 +88,8 @@ impl Cluster {
             ("WORKERS", "1"),
         ];
         settings.extend(redis_url.as_ref().map(|url| ("REDIS_URL", url.as_str())));
+        let log = std::env::var("FAULT_LOG").ok();
+        settings.extend(log.as_ref().map(|filter| ("RUST_LOG", filter.as_str())));
         settings.extend(plan.settings);
         let (mut replicas, mut doors) = (Vec::new(), Vec::new());
         for _ in 0..plan.replicas {

@@ -104,6 +104,7 @@ async fn strike(
     plan: Plan,
     row: &mut Row,
 ) {
+    let before = row.violations.len();
     let mut cluster = Cluster::start(plan).await;
     let copy = fault.prepare(variant, &cluster).await;
     let moment = tokio::time::Instant::now() + LENGTH + Duration::from_millis(150);
@@ -146,6 +147,15 @@ async fn strike(
     for wrong in fault.aftermath(&cluster).await {
         let place = format!("fault {} variant {variant} batch {batch}", fault.number());
         row.violations.push(format!("{place}: {wrong}"));
+    }
+    if row.violations.len() > before {
+        for (number, replica) in cluster.replicas.iter().enumerate() {
+            let name = format!(
+                "fault-{}-batch-{batch}-replica-{number}.log",
+                fault.number()
+            );
+            report::keep(&name, &replica.log());
+        }
     }
 }
 

@@ -110,12 +110,17 @@ pub fn write(rows: &[Row], took: Duration) -> String {
             time.as_secs_f64()
         );
     }
+    let json = serde_json::to_string_pretty(&result).unwrap();
+    keep("result.json", &(json + "\n"));
+    keep("result.md", &table);
+    table
+}
+
+/// Writes a file beside the result.
+pub fn keep(name: &str, text: &str) {
     let folder = folder();
     fs::create_dir_all(&folder).unwrap();
-    let json = serde_json::to_string_pretty(&result).unwrap();
-    fs::write(folder.join("result.json"), json + "\n").unwrap();
-    fs::write(folder.join("result.md"), &table).unwrap();
-    table
+    fs::write(folder.join(name), text).unwrap();
 }
 
 fn folder() -> PathBuf {
