@@ -7,7 +7,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,6 +48,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// replica that only reads it.
 const KEPT_EVENTS: usize = 128;
 const KEPT_BYTES: usize = 64 << 10;
+/// The most that a page holds, unless its only event is longer. A viewer that does not read keeps
+/// its page.
+const PAGE_BYTES: usize = 16 << 10;
 
 /// A reply that another replica produces.
 pub(super) struct Mirror {
@@ -62,6 +68,8 @@ struct Copied {
     redis: Weak<Redis>,
     id: ReplyId,
     owner: String,
+    /// How many events the next page asks for: long ones would be fetched in vain.
+    count: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Copied {
@@ -101,6 +109,7 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
         redis: Arc::downgrade(redis),
         id,
         owner: owner.clone(),
+        count: Arc::new(AtomicUsize::new(wire::PAGE)),
     });
     let ended = last.ends;
     let log = Arc::new(Log::elsewhere(
@@ -149,7 +158,7 @@ async fn read(redis: &Redis, mirror: &Mirror) -> bool {
         return false;
     };
     let (tail, _) = mirror.log.tail();
-    let pipe = wire::page(mirror.log.id(), tail);
+    let pipe = wire::page(mirror.log.id(), tail, wire::PAGE);
     let Ok(answers) = redis.link.ask(&connection, &pipe).await else {
         return false;
     };
@@ -183,6 +192,16 @@ fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> (Vec<Bytes>, bool) {
     (blocks, false)
 }
 
+/// How many of the blocks one page holds.
+fn fitting(blocks: &[Bytes]) -> usize {
+    let mut held = 0;
+    let fitting = blocks.iter().take_while(|block| {
+        held += block.len();
+        held <= PAGE_BYTES
+    });
+    fitting.count().max(1)
+}
+
 impl Mirror {
     pub(super) const fn log(&self) -> &Arc<Log> {
         &self.log
@@ -214,17 +233,27 @@ impl Mirror {
 impl Elsewhere for Copied {
     fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Page, PageError>> {
         let (redis, id) = (self.redis.upgrade(), self.id);
+        let next_count = Arc::clone(&self.count);
         async move {
             let redis = redis.ok_or(PageError::Unavailable)?;
             let _turn = redis.pages.acquire().await;
-            let asked = redis.ask(&wire::page(id, cursor)).await;
+            let count = next_count.load(Ordering::Relaxed);
+            let asked = redis.ask(&wire::page(id, cursor, count)).await;
             let (answers, _) = asked.map_err(|Unavailable| PageError::Unavailable)?;
             let entries = answers.into_iter().next().and_then(wire::entries);
-            let (blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
-            if blocks.is_empty() {
+            let (mut blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
+            let (all, fitting) = (blocks.len(), fitting(&blocks));
+            if all == 0 {
                 return Err(PageError::Missing);
             }
-            Ok(Page::new(cursor, blocks, ends))
+            blocks.truncate(fitting);
+            let count = if fitting < all {
+                fitting
+            } else {
+                (count * 2).min(wire::PAGE)
+            };
+            next_count.store(count, Ordering::Relaxed);
+            Ok(Page::new(cursor, blocks, ends && fitting == all))
         }
         .boxed()
     }
@@ -331,6 +360,18 @@ mod tests {
         };
         let (blocks, ends) = in_a_row(Seq(cursor), stored.iter().map(entry).collect());
         (blocks.len(), ends)
+    }
+
+    #[test]
+    fn a_page_holds_as_many_events_as_fit_and_one_at_least() {
+        let fit = |lengths: &[usize]| {
+            let blocks = lengths.iter().map(|&length| Bytes::from(vec![0; length]));
+            fitting(&blocks.collect::<Vec<_>>())
+        };
+        assert_eq!(fit(&[100; 64]), 64);
+        assert_eq!(fit(&[PAGE_BYTES / 2; 3]), 2);
+        assert_eq!(fit(&[PAGE_BYTES + 1, 1]), 1);
+        assert_eq!(fit(&[1, PAGE_BYTES]), 1);
     }
 
     #[test]

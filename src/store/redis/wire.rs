@@ -27,7 +27,7 @@ use crate::{
     store::Request,
 };
 
-/// How many entries one read asks for.
+/// How many entries one read asks for at most.
 pub(super) const PAGE: usize = 64;
 
 const EVENT: &str = "e";
@@ -339,14 +339,14 @@ pub(super) fn outline(id: ReplyId) -> Pipeline {
     pipe
 }
 
-/// The answer: at most [`PAGE`] entries behind `cursor`.
-pub(super) fn page(id: ReplyId, cursor: Seq) -> Pipeline {
+/// The answer: at most `count` entries behind `cursor`.
+pub(super) fn page(id: ReplyId, cursor: Seq, count: usize) -> Pipeline {
     let mut pipe = pipe();
     pipe.cmd("XRANGE")
         .arg(events_key(id))
         .arg(format!("({cursor}-0"))
         .arg("+");
-    pipe.arg("COUNT").arg(PAGE);
+    pipe.arg("COUNT").arg(count);
     pipe
 }
 
