@@ -31,4 +31,5 @@ mod program;
 mod resume;
 mod retries;
 mod sockets;
+mod storms;
 mod streaming;

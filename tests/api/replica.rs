@@ -84,7 +84,10 @@ impl Replica {
         directory: Scratch,
         log: Arc<Mutex<String>>,
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rasta-stream"));
+        // Measurements want a release build, whatever the tests themselves are.
+        let program = std::env::var_os("REPLICA_PROGRAM");
+        let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_rasta-stream").into());
+        let mut command = Command::new(program);
         command.current_dir(directory.path()).env_clear();
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("static");
         command
@@ -146,6 +149,11 @@ impl Replica {
 
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Its directory under `/proc`.
+    pub fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(&self.process.pid)
     }
 
     /// All that it has logged, over all its lives.
