@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{redis::Answer, replica::Replica};
 
-const REPLIES: usize = 50;
+const REPLIES: usize = 100;
 /// How often each reply gets a delta.
-const BEAT: Duration = Duration::from_millis(25);
+const BEAT: Duration = Duration::from_millis(20);
 const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(10);
 

@@ -31,7 +31,7 @@ const DELTA: usize = 16 * 1024;
 const DELTAS: usize = 256;
 /// What one viewer that does not read may cost a replica, in MiB: a page, what the web server has
 /// taken of it, and the web server's own.
-const VIEWER: f64 = 128.0 / 1024.0;
+const VIEWER: f64 = 64.0 / 1024.0;
 /// What the pages that are just being fetched, and the newest events of each reply, may cost it in all.
 const PAGES: f64 = 64.0;
 /// Sockets that may have come for other reasons: to Redis, to upstream, of viewers that read.
