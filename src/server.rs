@@ -34,6 +34,9 @@ use crate::{
 /// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
 /// that never reads would hold its connection for ever.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much the kernel takes for a client beyond what is on its way to it. Left to itself it takes
+/// megabytes for one that does not read: memory that nobody sees, until all connections suffer.
+const UNSENT: u32 = 64 * 1024;
 /// Longer than the idle time-outs of the proxies before us, so that it is they who close.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Stops a client that sends its request head a byte at a time.
@@ -271,14 +274,17 @@ async fn upstream(
 
 fn limit_unacknowledged(io: &dyn Any, _: &mut Extensions) {
     #[cfg(target_os = "linux")]
-    if let Some(stream) = io.downcast_ref::<TcpStream>()
-        && let Err(error) =
-            socket2::SockRef::from(stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))
-    {
-        warn!(error:% = error; "a connection has no write time-out");
+    if let Some(stream) = io.downcast_ref::<TcpStream>() {
+        let socket = socket2::SockRef::from(stream);
+        if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
+            warn!(error:% = error; "a connection has no write time-out");
+        }
+        if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT) {
+            warn!(error:% = error; "a connection has no bound on what is not sent");
+        }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (io, TCP_USER_TIMEOUT);
+    let _ = (io, TCP_USER_TIMEOUT, UNSENT);
 }
 
 fn page_url(addr: SocketAddr) -> String {

@@ -32,6 +32,18 @@ pub fn sockets(replica: &Replica) -> usize {
         .count()
 }
 
+/// What the kernel holds for a replica's clients and could not send, or has no word of, in MiB.
+pub fn queued(replica: &Replica) -> f64 {
+    let table = fs::read_to_string(replica.proc().join("net/tcp")).unwrap();
+    let port = format!(":{:04X}", replica.addr().port());
+    let queues = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (sent, _) = fields[4].split_once(':').unwrap();
+        (fields[1].ends_with(&port)).then(|| u64::from_str_radix(sent, 16).unwrap())
+    });
+    queues.sum::<u64>() as f64 / f64::from(1 << 20)
+}
+
 /// The processor time that it has used, in seconds.
 pub fn processor(replica: &Replica) -> f64 {
     let stat = fs::read_to_string(replica.proc().join("stat")).unwrap();

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     crowd::{follow, newest, replica, start, stop, watch_to_the_end},
-    usage::{memory, raise_files, sockets},
+    usage::{memory, queued, raise_files, sockets},
 };
 use crate::{
     app::read_request,
@@ -34,6 +34,8 @@ const DELTAS: usize = 256;
 const VIEWER: f64 = 64.0 / 1024.0;
 /// What the pages that are just being fetched, and the newest events of each reply, may cost it in all.
 const PAGES: f64 = 64.0;
+/// What the kernel may hold for one of them, in MiB.
+const QUEUED: f64 = 128.0 / 1024.0;
 /// Sockets that may have come for other reasons: to Redis, to upstream, of viewers that read.
 const SOCKETS: usize = 20;
 /// How long the kernel keeps what is not acknowledged is 30 s, which it may stretch by a probe's
@@ -83,6 +85,11 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
         let last = newest(producer.addr(), &paths[0]).await;
         let mut viewer = follow(addr, &paths[0], last).await;
         assert_eq!(viewer.next_stored().await.unwrap().id, last + 1);
+    }
+    for (name, process, ..) in &before {
+        let queued = queued(process);
+        println!("the kernel holds {queued:.0} MiB for {VIEWERS} viewers of {name}");
+        assert!(queued <= QUEUED * VIEWERS as f64, "{name}: {queued:.0} MiB");
     }
     for (name, process, idle, open) in before {
         until("those that never read to be let go", || {
