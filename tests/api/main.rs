@@ -30,5 +30,6 @@ mod page;
 mod program;
 mod resume;
 mod retries;
+mod shared;
 mod sockets;
 mod streaming;
