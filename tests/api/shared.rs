@@ -190,6 +190,35 @@ async fn the_same_key_on_another_replica_finds_the_reply_and_pays_once() {
 }
 
 #[actix_web::test]
+async fn a_caller_that_leaves_before_the_answer_finds_its_reply_alive_by_its_key() {
+    use tokio::io::AsyncWriteExt as _;
+    let redis = Redis::start().await;
+    let wire = Proxy::start(redis.addr()).await;
+    let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
+    let [there] = replicas(&redis.url(), &[]).await;
+    wire.set(Which::All, Effect::Hold(Way::Down));
+    let mut caller = tokio::net::TcpStream::connect(here.addr).await.unwrap();
+    let post = "POST /v1/replies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Idempotency-Key: 0123456789abcdef\r\nContent-Length: 18\r\n\r\n{\"prompt\":\"river\"}";
+    caller.write_all(post.as_bytes()).await.unwrap();
+    let claimed = async {
+        while redis.command(&["KEYS", "rasta:key:*"]).await == Answer::List(vec![]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the POST to reach Redis", claimed).await;
+    drop(caller);
+    wire.lift();
+    let key = [("Idempotency-Key", "0123456789abcdef")];
+    let again = there.post(&json!({"prompt": "river"}), &key).await;
+    assert_eq!(again.status, 200);
+    here.steps.release(10_000);
+    let path = again.header("location").unwrap();
+    let events = there.events(path, 0).await.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+}
+
+#[actix_web::test]
 async fn posts_with_one_key_on_all_replicas_at_once_start_one_reply() {
     let redis = Redis::start().await;
     let apps: [TestApp; 3] = replicas(&redis.url(), &[]).await;
@@ -447,7 +476,14 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
         blocks(&there.events(&path, 0).await.rest().await),
         blocks(&all)
     );
-    assert_eq!(there.get(&stranger).await.status, 404);
+    // Only when everybody had time to put back what Redis has lost is it known to be nowhere.
+    assert_eq!(there.get(&stranger).await.status, 503);
+    let known = async {
+        while there.get(&stranger).await.status != 404 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the stranger to be known as one", known).await;
 }
 
 #[actix_web::test]

@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    link::{Link, State},
+    link::{Connection, Link, State},
     mirror::Mirror,
     wakes::Subscription,
     wire::Pointer,
@@ -51,6 +51,8 @@ const ROUND: Duration = Duration::from_millis(500);
 const CLAIM: Duration = Duration::from_secs(5);
 /// The pause between two looks at that.
 const CLAIM_PAUSE: Duration = Duration::from_millis(100);
+/// How long after a reconnect a key that is not there may still be put back by its producer.
+const KEYS_COME_BACK: Duration = Duration::from_secs(2);
 /// How long a log outlives the longest that its reply can run. Its `end` sets the true time.
 const MARGIN: Duration = Duration::from_secs(60);
 /// How many pages may be fetched at once. Bounds what thousands of viewers that reconnect in one
@@ -205,8 +207,8 @@ impl Redis {
         let terms = self.terms(id, pointer.as_ref(), false);
         let pipe = wire::append(&terms, Seq::ZERO, &start.blocks, false);
         match self.ask(&pipe).await {
-            Ok((answers, epoch)) if wire::created(&answers) => {
-                self.begin_copying(&writer, pointer, epoch);
+            Ok((answers, connection)) if wire::created(&answers) => {
+                self.begin_copying(&writer, pointer, connection.epoch);
                 Ok(Created::New(writer))
             }
             _ => {
@@ -234,6 +236,7 @@ impl Redis {
     /// Makes a key lead to a new reply, unless it leads to one already.
     async fn claim(self: &Arc<Self>, pointer: &Pointer) -> Result<Claim, CreateError> {
         let begun = Instant::now();
+        self.let_keys_come_back().await;
         loop {
             let (answers, _) = self.ask(&wire::claim(pointer, CLAIM)).await?;
             match answers.get(1) {
@@ -249,6 +252,16 @@ impl Redis {
                 return Err(Unavailable.into());
             }
             sleep(CLAIM_PAUSE).await;
+        }
+    }
+
+    /// Waits until the replicas had time to put back what Redis may have lost before it was reached
+    /// anew: a key that is not there is not yet free.
+    async fn let_keys_come_back(&self) {
+        if let Some(connection) = self.link.connection_soon().await
+            && connection.epoch > 1
+        {
+            tokio::time::sleep_until(connection.since + KEYS_COME_BACK).await;
         }
     }
 
@@ -272,7 +285,8 @@ impl Redis {
         };
         let id = pointer.leads_to(stored);
         let id = id.ok_or(CreateError::IdempotencyMismatch)?;
-        Ok(self.find(id).await?)
+        // Whoever has claimed the key may be about to create it, or to put it back.
+        Ok(self.find(id).await.unwrap_or(None))
     }
 
     /// Removes what an attempt to create a reply may have left, as soon as Redis answers.
@@ -318,12 +332,12 @@ impl Redis {
     }
 
     /// Sends commands that may be sent twice, on a new connection if the one at hand turns out to
-    /// have failed. Gives the answers, and the epoch that they are of.
-    async fn ask(&self, pipe: &Pipeline) -> Result<(Vec<Value>, u64), Unavailable> {
+    /// have failed. Gives the answers, and the connection on which they came.
+    async fn ask(&self, pipe: &Pipeline) -> Result<(Vec<Value>, Connection), Unavailable> {
         for _ in 0..2 {
             let connection = self.link.connection_soon().await.ok_or(Unavailable)?;
             if let Ok(answers) = self.link.ask(&connection, pipe).await {
-                return Ok((answers, connection.epoch));
+                return Ok((answers, connection));
             }
         }
         Err(Unavailable)
