@@ -21,6 +21,7 @@ mod fuzz;
 mod identity;
 mod layering;
 mod lifetime;
+mod nginx;
 mod page;
 mod program;
 mod resume;
