@@ -13,10 +13,14 @@
 
 mod app;
 mod client;
+mod proxy;
+mod redis;
+mod replica;
 
 mod contract;
 mod documents;
 mod failures;
+mod faults;
 mod fuzz;
 mod identity;
 mod layering;

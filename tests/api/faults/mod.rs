@@ -1,0 +1,13 @@
+//! The fault matrix: what is promised to every viewer, under each of sixteen faults, over and over.
+//!
+//! [`cluster`] is what is hurt, [`fault`] does the hurting, [`viewer`]s follow replies meanwhile as
+//! browsers do, and [`history`] judges what they saw.
+
+mod cluster;
+mod fault;
+mod history;
+mod http;
+mod matrix;
+mod report;
+mod run;
+mod viewer;
