@@ -26,6 +26,7 @@ use rustls::{
 
 use crate::{
     client,
+    redis::make_certificates,
     replica::{Replica, Scratch},
 };
 
@@ -79,7 +80,10 @@ impl Nginx {
             let folder = if file == "tls.conf" { "tls" } else { "." };
             fs::write(path.join(folder).join(file), text).unwrap();
         }
-        certify(&path.join("tls"));
+        make_certificates(path);
+        for (from, to) in [("server.pem", "tls.crt"), ("server.key", "tls.key")] {
+            fs::rename(path.join(from), path.join("tls").join(to)).unwrap();
+        }
         let errors = fs::File::create(path.join("error.log")).unwrap();
         let [at_stdin, at_stdout] = listeners.map(|listener| Stdio::from(OwnedFd::from(listener)));
         let child = Command::new("nginx")
@@ -100,10 +104,10 @@ impl Nginx {
         }
     }
 
-    /// A connection over HTTP/2 and TLS, by the certificate that this nginx has.
+    /// A client that speaks HTTP/2 over TLS, and trusts the CA of this nginx alone.
     fn http_2(&self) -> Client {
         let mut roots = RootCertStore::empty();
-        let certificate = self.directory.path().join("tls/tls.crt");
+        let certificate = self.directory.path().join("ca.pem");
         roots
             .add(CertificateDer::from_pem_file(certificate).unwrap())
             .unwrap();
@@ -149,25 +153,6 @@ fn shipped(name: &str) -> String {
         .join("deploy")
         .join(name);
     fs::read_to_string(path).unwrap()
-}
-
-/// Makes a certificate for 127.0.0.1 and its key.
-fn certify(directory: &Path) {
-    let output = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"])
-        .args(["-pkeyopt", "ec_paramgen_curve:prime256v1"])
-        .args([
-            "-subj",
-            "/CN=test",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-out", "tls.crt", "-keyout", "tls.key"])
-        .current_dir(directory)
-        .output()
-        .expect("openssl is installed: apt-get install openssl");
-    assert!(output.status.success(), "{output:?}");
 }
 
 /// A simulator whose every frame waits for its release.
