@@ -52,6 +52,11 @@ pub enum StartError {
         "cannot listen on {0} ({1}): set HOST and PORT to a free address, or stop what uses it"
     )]
     Listen(SocketAddr, io::Error),
+    /// Redis is configured, but cannot be used.
+    #[error(
+        "cannot use Redis at {0} ({1}): start it, correct REDIS_URL, or unset it to keep replies in memory"
+    )]
+    Redis(String, String),
     /// The embedded simulator could not listen.
     #[error(
         "the built-in simulator cannot listen on a loopback port ({0}): allow it, or configure Azure OpenAI"
@@ -97,7 +102,12 @@ impl Server {
         shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
         let (deployments, simulator, name) = upstream(&config).await?;
-        let store = Store::in_memory(config.store.clone());
+        let store = match &config.redis {
+            Some(redis) => Store::connect(config.store.clone(), redis)
+                .await
+                .map_err(|cause| StartError::Redis(redis.place(), cause))?,
+            None => Store::in_memory(config.store.clone()),
+        };
         let service = Data::new(Service {
             store: store.clone(),
             limits: config.limits.clone(),

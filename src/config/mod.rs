@@ -6,15 +6,19 @@
 
 pub mod environment;
 pub mod identity;
+mod redis;
 pub mod settings;
 
 use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::identity::{IdentityConfig, IdentitySource};
 use self::settings::{AuthMode, MoreDeployment, Settings};
 pub use self::settings::{Cli, Command, LogFormat};
+pub use self::{
+    identity::{IdentityConfig, IdentitySource},
+    redis::RedisConfig,
+};
 use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
 
 /// A program that can start.
@@ -36,6 +40,8 @@ pub struct Config {
     pub limits: ReplyLimits,
     /// How replies are kept.
     pub store: StoreConfig,
+    /// How they are shared with other replicas; `None` where there are none.
+    pub redis: Option<RedisConfig>,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
 }
@@ -164,6 +170,21 @@ pub enum ConfigError {
         "AZURE_OPENAI_API_KEY holds spaces or characters that are not ASCII: copy the key again"
     )]
     KeyForm,
+    /// Not a URL of Redis.
+    #[error(
+        "REDIS_URL must be redis://[USER:PASSWORD@]HOST[:PORT] (rediss:// for TLS; % and other signs in a password as in any URL, such as %25)"
+    )]
+    RedisUrl,
+    /// The file with Redis's certificates cannot be read.
+    #[error(
+        "REDIS_CA_FILE cannot be read ({0}): set it to a file of certificates in PEM, or unset it"
+    )]
+    RedisCa(std::io::Error),
+    /// Certificates, but no connection that they are for.
+    #[error(
+        "REDIS_CA_FILE is set, but REDIS_URL does not begin with rediss://: unset the one or correct the other"
+    )]
+    RedisCaAlone,
     /// Part of an Entra identity.
     #[error("{name} is missing: set it beside {because}, or unset that")]
     Identity {
@@ -196,6 +217,7 @@ impl Config {
             }
             _ => None,
         };
+        let redis = RedisConfig::new(&settings)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: SocketAddr::new(settings.host, settings.port),
@@ -223,6 +245,7 @@ impl Config {
                 retention: settings.retention_seconds,
                 pad: settings.pad,
             },
+            redis,
             ping: settings.ping_seconds,
         })
     }

@@ -187,6 +187,16 @@ pub struct Settings {
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
 
+    /// redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for TLS: shares replies with the other
+    /// replicas that have the same; unset, they are in this process's memory. Others on this machine
+    /// can see a flag: better the environment
+    #[arg(long, env = "REDIS_URL", value_name = "URL")]
+    pub redis_url: Option<SecretString>,
+
+    /// File of certificates (PEM) that Redis's own is signed with, where that is not a public one
+    #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
+    pub redis_ca_file: Option<PathBuf>,
+
     /// Form of the log's lines
     #[arg(
         long,

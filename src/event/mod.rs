@@ -26,7 +26,7 @@ pub use self::{
     },
     error::{ErrorCode, ReplyError},
     pad::Pad,
-    transcript::{Transcript, read_back},
+    transcript::{Transcript, created_of, read_back},
 };
 
 /// The name of a reply, and the right to read it: 122 random bits in a version 4 UUID.
@@ -109,6 +109,14 @@ impl Created {
     pub fn elapsed_ms(self) -> u64 {
         let elapsed = jiff::Timestamp::now().as_millisecond() - self.0.as_millisecond();
         u64::try_from(elapsed).unwrap_or_default()
+    }
+}
+
+impl FromStr for Created {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The text that a reply's events make, and the proof of it: kept while they are written, or read
-//! back out of the stored blocks.
+//! back out of the stored blocks, as is the time in the first of them.
 
 use std::fmt;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::end::End;
+use super::{Created, end::End};
 
 /// The text of a reply as it stands, with what [`End`] says of it. Fed either by the generation
 /// as it goes, or from the stored blocks of a log.
@@ -82,6 +82,22 @@ pub fn read_back<'a>(blocks: impl IntoIterator<Item = &'a [u8]>) -> (String, Opt
         }
     }
     (text, end)
+}
+
+/// When the reply was accepted whose `start` this block is; `None` if it is another block.
+#[must_use]
+pub fn created_of(block: &[u8]) -> Option<Created> {
+    #[derive(Deserialize)]
+    struct Start<'a> {
+        created: &'a str,
+    }
+    match split_block(block)? {
+        (b"start", data) => {
+            let start: Start<'_> = serde_json::from_slice(data).ok()?;
+            start.created.parse().ok()
+        }
+        _ => None,
+    }
 }
 
 fn split_block(block: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -5,6 +5,7 @@ use actix_web_lab::header::{CacheControl, CacheDirective};
 use serde::Serialize;
 
 use super::Service;
+use crate::store;
 
 #[derive(Serialize)]
 struct Health {
@@ -12,6 +13,11 @@ struct Health {
     /// Who answers; the page tells people when it is the simulator.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'static str>,
+    /// Where replies are kept, and whether that works. A server whose store is down stays ready:
+    /// it still serves what runs, and if all replicas went away at once a blip of Redis's would be
+    /// an outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
 }
 
 /// The process answers.
@@ -21,6 +27,7 @@ pub(super) async fn live() -> impl Responder {
         .json(Health {
             status: "alive",
             upstream: None,
+            store: None,
         })
 }
 
@@ -36,5 +43,10 @@ pub(super) async fn ready(service: web::Data<Service>) -> impl Responder {
         .json(Health {
             status,
             upstream: Some(service.upstream),
+            store: Some(match service.store.health() {
+                store::Health::Memory => "memory",
+                store::Health::Up => "up",
+                store::Health::Down => "down",
+            }),
         })
 }

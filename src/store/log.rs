@@ -199,7 +199,7 @@ impl Log {
     ///
     /// [`Unavailable`] where the log is written elsewhere and cannot be had just now.
     pub async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
-        let (mut blocks, last) = {
+        let (mut blocks, mut last) = {
             let mut state = self.state.lock();
             state.unread_since = Instant::now();
             let Seq(last) = state.visible;
@@ -215,8 +215,11 @@ impl Log {
                 let page = elsewhere.page(cursor).await.map_err(|_| Unavailable)?;
                 blocks.extend(page.after(cursor));
                 cursor = page.last();
+                if page.ends() {
+                    break;
+                }
             }
-            blocks.truncate(usize::try_from(last.0).unwrap_or(usize::MAX));
+            last = cursor;
         }
         let (text, end) = event::read_back(blocks.iter().map(Bytes::as_ref));
         Ok(Snapshot { text, last, end })
@@ -305,10 +308,14 @@ impl Log {
         }
     }
 
-    /// Whether a reader is open, or was after `since`.
-    pub(super) fn read_since(&self, since: Instant) -> bool {
+    /// For how long nobody has read it; zero while somebody does.
+    pub(super) fn idle(&self) -> Duration {
         let state = self.state.lock();
-        !state.readers.is_empty() || state.unread_since > since
+        if state.readers.is_empty() {
+            state.unread_since.elapsed()
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Somebody reads it on another replica.
@@ -355,12 +362,13 @@ impl Log {
         wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// Resolves once there are events behind `copied`. For the one copier only.
-    pub(super) async fn to_copy(&self, copied: Seq) -> Batch {
+    /// Resolves once there are events behind `copied`, with no more than `limit` of them. For the
+    /// one copier only.
+    pub(super) async fn to_copy(&self, copied: Seq, limit: usize) -> Batch {
         std::future::poll_fn(|cx| {
             let mut state = self.state.lock();
             if state.last() > copied {
-                return Poll::Ready(state.batch(copied));
+                return Poll::Ready(state.batch(copied, limit));
             }
             register(&mut state.copier, cx);
             Poll::Pending
@@ -368,9 +376,9 @@ impl Log {
         .await
     }
 
-    /// All events behind `copied`, whether or not readers may see them.
-    pub(super) fn written_after(&self, copied: Seq) -> Batch {
-        self.state.lock().batch(copied)
+    /// No more than `limit` events behind `cursor`, whether or not readers may see them.
+    pub(super) fn written_after(&self, cursor: Seq, limit: usize) -> Batch {
+        self.state.lock().batch(cursor, limit)
     }
 
     /// The newest event that is written, and whether it is the `end`.
@@ -419,6 +427,11 @@ impl Log {
         }
     }
 
+    /// Whether it is [`Log::vanish`]ed.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state.lock().gone
+    }
+
     /// The log can no longer be read: lets every reader go.
     pub(super) fn vanish(&self) {
         let mut wakers = Vec::new();
@@ -428,11 +441,6 @@ impl Log {
             state.take_readers(&mut wakers);
         }
         wakers.drain(..).for_each(Waker::wake);
-    }
-
-    #[cfg(test)]
-    pub(super) fn open_readers(&self) -> usize {
-        self.state.lock().readers.len()
     }
 }
 
@@ -461,11 +469,13 @@ impl State {
         );
     }
 
-    fn batch(&self, copied: Seq) -> Batch {
-        let skip = usize::try_from(copied.0.saturating_sub(self.base)).unwrap_or(usize::MAX);
+    fn batch(&self, after: Seq, limit: usize) -> Batch {
+        let skip = usize::try_from(after.0.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let blocks = self.blocks.iter().skip(skip).take(limit);
+        let blocks: Vec<Bytes> = blocks.cloned().collect();
         Batch {
-            blocks: self.blocks.iter().skip(skip).cloned().collect(),
-            ends: self.ended,
+            ends: self.ended && skip.saturating_add(blocks.len()) >= self.blocks.len(),
+            blocks,
         }
     }
 

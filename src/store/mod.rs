@@ -2,8 +2,9 @@
 //!
 //! [`Store::create`] gives the one [`Writer`] of a new reply; [`Store::find`] gives its [`Log`] to
 //! whoever knows its id. The writer numbers and encodes events; whoever reads gets those very
-//! bytes. Both calls are asynchronous because a store that replicas share must ask over a network;
-//! the one in memory answers at once.
+//! bytes. A process keeps the replies that it produces in its memory. Where there are several, they
+//! share copies by way of Redis: then each can be read, stopped and started again by its key on any
+//! of them.
 //!
 //! This module knows nothing of HTTP or of upstream.
 
@@ -11,6 +12,7 @@ mod idempotency;
 mod log;
 mod memory;
 mod page;
+mod redis;
 mod writer;
 
 use std::sync::Arc;
@@ -20,12 +22,35 @@ pub use self::{
     log::{Log, Next, Reader, Snapshot, StopRequest},
     writer::{AppendError, Writer},
 };
-use crate::{config::StoreConfig, event::ReplyId};
+use self::{memory::Memory, redis::Redis};
+use crate::{
+    config::{RedisConfig, StoreConfig},
+    event::ReplyId,
+};
 
 /// Where replies are kept. A cheap handle, to be cloned.
 #[derive(Clone, Debug)]
 pub struct Store {
-    memory: Arc<memory::Memory>,
+    memory: Arc<Memory>,
+    shared: Option<Shared>,
+}
+
+/// What several replicas share, and the work that this one does for it.
+#[derive(Clone, Debug)]
+struct Shared {
+    redis: Arc<Redis>,
+    _background: Arc<redis::Background>,
+}
+
+/// Whether replies are shared, and whether that works just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// They are in this process's memory.
+    Memory,
+    /// Redis answers.
+    Up,
+    /// It does not.
+    Down,
 }
 
 /// What came of [`Store::create`].
@@ -65,8 +90,40 @@ impl Store {
     #[must_use]
     pub fn in_memory(config: StoreConfig) -> Self {
         Self {
-            memory: Arc::new(memory::Memory::new(config)),
+            memory: Arc::new(Memory::new(config)),
+            shared: None,
         }
+    }
+
+    /// A store that this process shares with others, by way of Redis. Has to be called within a
+    /// tokio runtime, which does the work for Redis from then on.
+    ///
+    /// # Errors
+    ///
+    /// Why Redis cannot be used, in a few words that hold no secret.
+    pub async fn connect(config: StoreConfig, redis: &RedisConfig) -> Result<Self, String> {
+        let retention = config.retention;
+        let memory = Arc::new(Memory::new(config));
+        let (redis, background) = Redis::connect(redis, Arc::clone(&memory), retention).await?;
+        let shared = Some(Shared {
+            redis,
+            _background: Arc::new(background),
+        });
+        Ok(Self { memory, shared })
+    }
+
+    /// Whether other replicas can read the replies that are produced here.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Whether replies are shared, and whether that works just now.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared
+            .as_ref()
+            .map_or(Health::Memory, |shared| shared.redis.health())
     }
 
     /// Creates a reply, or finds the one that `request` started before.
@@ -74,9 +131,11 @@ impl Store {
     /// # Errors
     ///
     /// [`CreateError`]; nothing was created then.
-    #[expect(clippy::unused_async, reason = "a shared store asks over a network")]
     pub async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
-        memory::Memory::create(&self.memory, request)
+        match &self.shared {
+            Some(shared) => shared.redis.create(request).await,
+            None => Memory::create(&self.memory, request),
+        }
     }
 
     /// The log of a reply; `None` if it is unknown or was kept long enough.
@@ -84,9 +143,18 @@ impl Store {
     /// # Errors
     ///
     /// [`Unavailable`]: nobody can say just now whether there is such a reply.
-    #[expect(clippy::unused_async, reason = "a shared store asks over a network")]
     pub async fn find(&self, id: ReplyId) -> Result<Option<Arc<Log>>, Unavailable> {
-        Ok(self.memory.find(id))
+        match &self.shared {
+            Some(shared) => shared.redis.find(id).await,
+            None => Ok(self.memory.find(id)),
+        }
+    }
+
+    /// Resolves once other replicas can have every `end` that is written here.
+    pub async fn copied(&self) {
+        if let Some(shared) = &self.shared {
+            shared.redis.copied().await;
+        }
     }
 
     /// How many replies run.

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::{sync::SemaphorePermit, time::Instant};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{Unavailable, log::Next};
 use crate::event::Seq;
@@ -30,8 +30,8 @@ pub(super) trait Elsewhere: fmt::Debug + Send + Sync {
     fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Page, PageError>>;
     /// Asks the generation to stop.
     fn stop(&self) -> BoxFuture<'static, Result<(), Unavailable>>;
-    /// Waits until a whole log may be read; so many at once are allowed.
-    fn turn(&self) -> BoxFuture<'_, Option<SemaphorePermit<'_>>>;
+    /// Waits until a whole log may be read, page by page; not many are at once.
+    fn turn(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>>;
 }
 
 /// Why there is no page.

@@ -1,0 +1,270 @@
+//! Copies a log from the memory of its producer to Redis, and keeps the copy true.
+//!
+//! While Redis answers, readers see an event only once the copy has it, so that no two replicas'
+//! viewers can disagree. While it cannot be reached, the viewers here go on from memory. Whenever it
+//! answers anew the copy is compared: what is missing is appended, what is broken is rewritten, and
+//! where another replica has ended the log in the meantime, that end stands.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use log::{info, warn};
+use redis::Value;
+use tokio::time::sleep;
+
+use super::{
+    COMPARED_AT_ONCE, Redis,
+    link::{Connection, State, Trouble},
+    wire::{self, Entry},
+};
+use crate::{event::Seq, store::log::Log};
+
+/// The most events of one append. Bounds the size of one command after a long outage.
+const BATCH: usize = 512;
+/// The pause before another attempt where Redis answers but does not do what it is asked.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How the copy stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Copy {
+    /// It is the beginning of the log, up to this event.
+    Upto(Seq),
+    /// Another replica has ended it.
+    Ended,
+}
+
+/// Copies a log whose `start` is copied, to its end. Readers here see what is copied.
+pub(super) async fn copy(redis: &Redis, log: &Log, mut epoch: u64) {
+    let mut copied = Seq(1);
+    let mut changes = redis.link.changes();
+    while log.written() != (copied, true) {
+        let connection = match redis.link.state() {
+            State::Up(connection) => connection,
+            State::Reconnecting => {
+                // The sender lives in the link, so this cannot fail.
+                let _ = changes.changed().await;
+                continue;
+            }
+            State::Down => {
+                let (last, ended) = log.written();
+                log.deliver(last);
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    _ = log.to_copy(last, 0), if !ended => {}
+                }
+                continue;
+            }
+        };
+        if epoch != connection.epoch {
+            match compare(redis, &connection, log, copied).await {
+                Ok(Copy::Upto(seq)) => {
+                    (copied, epoch) = (seq, connection.epoch);
+                    log.deliver(copied);
+                }
+                Ok(Copy::Ended) => return show_all(log).await,
+                Err(Trouble) => sleep(PAUSE).await,
+            }
+            continue;
+        }
+        let batch = tokio::select! {
+            batch = log.to_copy(copied, BATCH) => batch,
+            _ = changes.changed() => continue,
+        };
+        match append(redis, &connection, log, copied, &batch.blocks, batch.ends).await {
+            Ok(true) => {
+                copied = Seq(copied.0 + batch.blocks.len() as u64);
+                log.deliver(copied);
+            }
+            // Something else stands there than what was left there.
+            Ok(false) => epoch = 0,
+            Err(Trouble) => {}
+        }
+    }
+}
+
+/// Lets readers here see the rest of a log that is no longer copied.
+async fn show_all(log: &Log) {
+    loop {
+        let (last, ended) = log.written();
+        log.deliver(last);
+        if ended {
+            return;
+        }
+        log.to_copy(last, 0).await;
+    }
+}
+
+async fn append(
+    redis: &Redis,
+    connection: &Connection,
+    log: &Log,
+    after: Seq,
+    blocks: &[Bytes],
+    ends: bool,
+) -> Result<bool, Trouble> {
+    let pointer = ends.then(|| redis.pointers.lock().get(&log.id()).cloned());
+    let pointer = pointer.flatten();
+    let terms = redis.terms(log.id(), pointer.as_ref(), ends);
+    let pipe = wire::append(&terms, after, blocks, ends);
+    let answers = redis.link.ask(connection, &pipe).await?;
+    Ok(wire::appended(&answers, after, blocks.len()))
+}
+
+/// Compares the copy with the log and puts right what is not; `copied` is how far it went when it
+/// was last seen.
+async fn compare(
+    redis: &Redis,
+    connection: &Connection,
+    log: &Log,
+    copied: Seq,
+) -> Result<Copy, Trouble> {
+    let pipe = wire::compare(log.id(), copied);
+    let mut answers = redis.link.ask(connection, &pipe).await?.into_iter();
+    let length = match answers.next() {
+        Some(Value::Int(length)) => u64::try_from(length).unwrap_or_default(),
+        _ => return Err(Trouble),
+    };
+    let entries = answers.next().and_then(wire::entries).ok_or(Trouble)?;
+    let before = Seq(copied.0 - 1);
+    match stands(log, before, &entries) {
+        Stands::Ended { after, end } => {
+            return Ok(take_over(redis, connection, log, after, end, &entries).await);
+        }
+        // Nothing is missing in front if there are as many as the last one's number says.
+        Stands::Upto(seq) if seq >= copied && seq.0 == length => return Ok(Copy::Upto(seq)),
+        _ => {}
+    }
+    heal(redis, connection, log).await
+}
+
+/// What entries in a row make of a log.
+#[derive(Debug, PartialEq, Eq)]
+enum Stands {
+    /// They are the log's events up to this one.
+    Upto(Seq),
+    /// They are the log's up to `after`; then comes another's end.
+    Ended { after: Seq, end: Bytes },
+    /// They are not the log's.
+    Broken,
+}
+
+fn stands(log: &Log, before: Seq, entries: &[Entry]) -> Stands {
+    let ours = log.written_after(before, entries.len());
+    let mut seq = before;
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.seq != seq.next() {
+            return Stands::Broken;
+        }
+        if ours.blocks.get(index) != Some(&entry.block) {
+            return if entry.ends {
+                Stands::Ended {
+                    after: seq,
+                    end: entry.block.clone(),
+                }
+            } else {
+                Stands::Broken
+            };
+        }
+        seq = entry.seq;
+    }
+    Stands::Upto(seq)
+}
+
+/// Makes another replica's `end` the end of the log.
+async fn take_over(
+    redis: &Redis,
+    connection: &Connection,
+    log: &Log,
+    after: Seq,
+    end: Bytes,
+    entries: &[Entry],
+) -> Copy {
+    let name = log.id().short();
+    if log.cut(after, end) {
+        warn!(reply = name.as_str(); "another replica took this one for lost and ended the reply");
+    } else {
+        // The viewers here have seen more while Redis could not be reached. They keep it.
+        warn!(reply = name.as_str(); "the reply was ended elsewhere while its viewers here went on");
+    }
+    let stray = (
+        after.next().next(),
+        entries.last().map_or(Seq::ZERO, |last| last.seq),
+    );
+    if stray.0 <= stray.1 {
+        // Readers stop at the end whether or not this succeeds.
+        let pipe = wire::trim(log.id(), stray.0, stray.1);
+        let _ = redis.link.ask(connection, &pipe).await;
+    }
+    Copy::Ended
+}
+
+/// Rewrites a copy that is gone or broken, unless it was ended elsewhere.
+async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Copy, Trouble> {
+    let key = wire::events_key(log.id());
+    let name = log.id().short();
+    let mut watching = redis.link.watching(connection.epoch).await?;
+    loop {
+        watching.watch(&key).await?;
+        let pipe = wire::compare(log.id(), Seq::ZERO);
+        let entries = watching.ask(&pipe).await?.into_iter().nth(1);
+        let entries = entries.and_then(wire::entries).ok_or(Trouble)?;
+        match stands(log, Seq::ZERO, &entries) {
+            Stands::Ended { after, end } => {
+                watching.done().await;
+                return Ok(take_over(redis, connection, log, after, end, &entries).await);
+            }
+            Stands::Upto(seq) if seq > Seq::ZERO => {
+                watching.done().await;
+                return Ok(Copy::Upto(seq));
+            }
+            Stands::Upto(_) | Stands::Broken => {}
+        }
+        let all = log.written_after(Seq::ZERO, usize::MAX);
+        let pointer = redis.pointers.lock().get(&log.id()).cloned();
+        let terms = redis.terms(log.id(), pointer.as_ref(), all.ends);
+        let pipe = wire::rewrite(&terms, &all.blocks, all.ends);
+        // Undone if anybody else has written meanwhile.
+        if !watching.ask(&pipe).await?.is_empty() {
+            watching.done().await;
+            info!(reply = name.as_str(), events = all.blocks.len(); "a reply was put back into Redis");
+            return Ok(Copy::Upto(Seq(all.blocks.len() as u64)));
+        }
+    }
+}
+
+/// After each reconnect, compares the replies that ended here and are still kept. Those that run
+/// have a copier each.
+pub(super) async fn compare_ended(redis: Arc<Redis>) {
+    let mut changes = redis.link.changes();
+    let mut epoch = 1;
+    loop {
+        let State::Up(connection) = redis.link.state() else {
+            // The sender lives in the link, so this cannot fail.
+            let _ = changes.changed().await;
+            continue;
+        };
+        if connection.epoch == epoch {
+            let _ = changes.changed().await;
+            continue;
+        }
+        let ended = redis.memory.logs().into_iter();
+        let ended = ended.filter(|log| log.written().1);
+        let failed = futures_util::stream::iter(ended)
+            .map(|log| {
+                let (redis, connection) = (&redis, &connection);
+                async move {
+                    let (last, _) = log.written();
+                    compare(redis, connection, &log, last).await.is_err()
+                }
+            })
+            .buffer_unordered(COMPARED_AT_ONCE)
+            .any(std::future::ready)
+            .await;
+        if !failed {
+            epoch = connection.epoch;
+        } else if redis.link.is_up() {
+            sleep(super::ROUND).await;
+        }
+    }
+}

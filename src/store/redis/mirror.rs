@@ -1,0 +1,323 @@
+//! Follows, for all viewers on this replica, a reply that another one produces.
+//!
+//! A mirror keeps the newest events, which are read once and handed to everybody who is up to date;
+//! a viewer that is behind fetches pages for itself until it is not. Nothing is handed on but the
+//! event that follows the last one, whatever Redis may hold. This module knows nothing of how the
+//! copy is written.
+
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use log::{info, warn};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::{Instant, timeout},
+};
+
+use super::{
+    Redis,
+    link::Trouble,
+    wakes::Subscription,
+    wire::{self, Entry},
+};
+use crate::{
+    event::{
+        self, End, ErrorCode, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
+    },
+    store::{
+        Unavailable,
+        log::Log,
+        page::{Elsewhere, Page, PageError},
+    },
+};
+
+/// How long a mirror is kept that nobody reads: as long as a viewer may take to come back.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long a mirror waits for a message before it looks by itself. A message can be lost.
+const LOOK: Duration = Duration::from_secs(1);
+/// The newest events that a mirror keeps, by number and by size. Bounds what a reply costs a
+/// replica that only reads it.
+const KEPT_EVENTS: usize = 128;
+const KEPT_BYTES: usize = 64 << 10;
+
+/// A reply that another replica produces.
+pub(super) struct Mirror {
+    log: Arc<Log>,
+    pub(super) owner: String,
+    wake: Notify,
+    /// When its readers were last made known to the producer.
+    marked: Mutex<Option<Instant>>,
+    /// Somebody here is writing the end of a lost producer.
+    finishing: Mutex<bool>,
+}
+
+/// How the log of a mirror gets what is not kept.
+struct Copied {
+    redis: Weak<Redis>,
+    id: ReplyId,
+    owner: String,
+}
+
+impl fmt::Debug for Copied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Copied")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The log of a reply that is not produced here.
+pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<Log>>, Unavailable> {
+    if let Some(mirror) = redis.mirrors.lock().get(&id) {
+        return Ok(Some(Arc::clone(&mirror.log)));
+    }
+    let connection = redis.link.connection().ok_or(Unavailable)?;
+    let answers = redis.link.ask(&connection, &wire::outline(id)).await;
+    let mut answers = answers.map_err(|_| Unavailable)?.into_iter();
+    let mut one = || {
+        answers
+            .next()
+            .and_then(wire::entries)
+            .map(|found| found.into_iter().next())
+    };
+    let (Some(first), Some(last)) = (one(), one()) else {
+        return Err(Unavailable);
+    };
+    let (Some(first), Some(last)) = (first, last) else {
+        return Ok(None);
+    };
+    let (Seq(1), Some(owner), Some(created)) =
+        (first.seq, first.owner, event::created_of(&first.block))
+    else {
+        // Its beginning is missing; the producer is about to put it back.
+        return Err(Unavailable);
+    };
+    let copied = Arc::new(Copied {
+        redis: Arc::downgrade(redis),
+        id,
+        owner: owner.clone(),
+    });
+    let ended = last.ends;
+    let log = Arc::new(Log::elsewhere(
+        id, created, copied, last.block, last.seq, ended,
+    ));
+    if ended {
+        return Ok(Some(log));
+    }
+    let mirror = {
+        let mut mirrors = redis.mirrors.lock();
+        if let Some(mirror) = mirrors.get(&id) {
+            return Ok(Some(Arc::clone(&mirror.log)));
+        }
+        let mirror = Arc::new(Mirror {
+            log,
+            owner,
+            wake: Notify::new(),
+            marked: Mutex::new(None),
+            finishing: Mutex::new(false),
+        });
+        mirrors.insert(id, Arc::clone(&mirror));
+        mirror
+    };
+    redis.subscribe(Subscription::Begin(id));
+    let log = Arc::clone(&mirror.log);
+    redis.runtime.spawn(follow(Arc::clone(redis), mirror));
+    Ok(Some(log))
+}
+
+/// Keeps a mirror up to date until the reply ends, or nobody has read it for a while.
+async fn follow(redis: Arc<Redis>, mirror: Arc<Mirror>) {
+    while !mirror.log.tail().1 && !mirror.log.is_gone() && mirror.log.idle() < LINGER {
+        if read(&redis, &mirror).await {
+            continue;
+        }
+        // A message that came while it was read has left a permit.
+        let _ = timeout(LOOK, mirror.wake.notified()).await;
+    }
+    redis.mirrors.lock().remove(&mirror.log.id());
+    redis.subscribe(Subscription::End(mirror.log.id()));
+}
+
+/// Reads what follows; true if there may be more.
+async fn read(redis: &Redis, mirror: &Mirror) -> bool {
+    let Some(connection) = redis.link.connection() else {
+        return false;
+    };
+    let (tail, _) = mirror.log.tail();
+    let pipe = wire::page(mirror.log.id(), tail);
+    let Ok(answers) = redis.link.ask(&connection, &pipe).await else {
+        return false;
+    };
+    let Some(entries) = answers.into_iter().next().and_then(wire::entries) else {
+        return false;
+    };
+    let full = entries.len() == wire::PAGE;
+    let (blocks, ends) = in_a_row(tail, entries);
+    let some = !blocks.is_empty();
+    if some {
+        let blocks = blocks.into_iter();
+        mirror.log.add(blocks, ends, &mut Vec::new());
+        mirror.log.forget_all_but(KEPT_EVENTS, KEPT_BYTES);
+    }
+    some && full && !ends
+}
+
+/// The blocks of those entries that follow `cursor` without a gap, up to the first `end`.
+fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> (Vec<Bytes>, bool) {
+    let (mut blocks, mut seq) = (Vec::with_capacity(entries.len()), cursor);
+    for entry in entries {
+        if entry.seq != seq.next() {
+            break;
+        }
+        seq = entry.seq;
+        blocks.push(entry.block);
+        if entry.ends {
+            return (blocks, true);
+        }
+    }
+    (blocks, false)
+}
+
+impl Mirror {
+    pub(super) const fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// There may be new events.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether the producer is to be told that the reply is read here. A mark is renewed well
+    /// before it goes out of date.
+    pub(super) fn to_be_marked(&self, every: Duration) -> bool {
+        let mut marked = self.marked.lock();
+        let ago = marked.map_or(Duration::MAX, |marked| marked.elapsed());
+        let due = ago >= every && self.log.idle() <= ago;
+        if due {
+            *marked = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Whether the reply's end may be written now; only one at a time tries.
+    pub(super) fn begin_finish(&self) -> bool {
+        !std::mem::replace(&mut *self.finishing.lock(), true)
+    }
+}
+
+impl Elsewhere for Copied {
+    fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Page, PageError>> {
+        let (redis, id) = (self.redis.upgrade(), self.id);
+        async move {
+            let redis = redis.ok_or(PageError::Unavailable)?;
+            let _turn = redis.pages.acquire().await;
+            let connection = redis.link.connection().ok_or(PageError::Unavailable)?;
+            let answers = redis.link.ask(&connection, &wire::page(id, cursor)).await;
+            let answers = answers.map_err(|_| PageError::Unavailable)?;
+            let entries = answers.into_iter().next().and_then(wire::entries);
+            let (blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
+            if blocks.is_empty() {
+                return Err(PageError::Missing);
+            }
+            Ok(Page::new(cursor, blocks, ends))
+        }
+        .boxed()
+    }
+
+    fn stop(&self) -> BoxFuture<'static, Result<(), Unavailable>> {
+        let (redis, id, owner) = (self.redis.upgrade(), self.id, self.owner.clone());
+        async move {
+            let redis = redis.ok_or(Unavailable)?;
+            let connection = redis.link.connection().ok_or(Unavailable)?;
+            let pipe = wire::stop(id, &owner, redis.max_reply);
+            let asked = redis.link.ask(&connection, &pipe).await;
+            asked.map(drop).map_err(|_| Unavailable)
+        }
+        .boxed()
+    }
+
+    fn turn(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>> {
+        let wholes = self.redis.upgrade().map(|redis| Arc::clone(&redis.wholes));
+        async move { wholes?.acquire_owned().await.ok() }.boxed()
+    }
+}
+
+/// Writes the `end` of a reply whose producer is lost, behind the longest beginning that is there.
+pub(super) async fn finish(redis: Arc<Redis>, mirror: Arc<Mirror>) {
+    let name = mirror.log.id().short();
+    // Else somebody was quicker, or the next round tries again.
+    if let Ok(true) = try_finish(&redis, &mirror).await {
+        warn!(reply = name.as_str(); "its producer is lost: the reply was ended");
+    }
+    *mirror.finishing.lock() = false;
+    mirror.wake();
+}
+
+async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
+    let id = mirror.log.id();
+    let connection = redis.link.connection().ok_or(Trouble)?;
+    let mut watching = redis.link.watching(connection.epoch).await?;
+    watching.watch(&wire::events_key(id)).await?;
+    let pipe = wire::compare(id, Seq::ZERO);
+    let entries = watching.ask(&pipe).await?.into_iter().nth(1);
+    let entries = entries.and_then(wire::entries).ok_or(Trouble)?;
+    let stored = entries.len();
+    let (blocks, ends) = in_a_row(Seq::ZERO, entries);
+    let last = Seq(blocks.len() as u64);
+    if mirror.log.tail().0 > last {
+        // Redis and the producer were lost together, and viewers here have seen more than is
+        // left. They are let go; when they come back they are told.
+        let name = id.short();
+        info!(reply = name.as_str(); "a reply was lost together with its producer");
+        mirror.log.vanish();
+    }
+    if blocks.is_empty() || ends {
+        watching.done().await;
+        return Ok(false);
+    }
+    let end = lost(mirror, &blocks, last.next());
+    let terms = wire::Terms {
+        owner: &mirror.owner,
+        ..redis.terms(id, None, true)
+    };
+    let pipe = if blocks.len() == stored {
+        wire::finish(&terms, last, &end)
+    } else {
+        let blocks: Vec<Bytes> = blocks.into_iter().chain([end]).collect();
+        wire::rewrite(&terms, &blocks, true)
+    };
+    let written = !watching.ask(&pipe).await?.is_empty();
+    watching.done().await;
+    Ok(written)
+}
+
+/// The `end` of a reply of which no more is there than `blocks`.
+fn lost(mirror: &Mirror, blocks: &[Bytes], seq: Seq) -> Bytes {
+    let (text, _) = event::read_back(blocks.iter().map(Bytes::as_ref));
+    let mut transcript = Transcript::default();
+    transcript.append(&text);
+    let end = End {
+        status: Status::Failed,
+        finish_reason: None,
+        reason: None,
+        model: None,
+        usage: None,
+        bytes: transcript.bytes(),
+        sha256: transcript.sha256(),
+        ms: Timing {
+            first: None,
+            total: mirror.log.created().elapsed_ms(),
+        },
+        error: Some(ReplyError::new(ErrorCode::ProducerLost)),
+    };
+    let mut block = Vec::new();
+    ReplyEvent::End(end).encode(seq, None, &mut block);
+    block.into()
+}

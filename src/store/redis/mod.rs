@@ -1,0 +1,341 @@
+//! Replies that several replicas share, by way of Redis (or Valkey).
+//!
+//! The replica that took the POST produces the reply and keeps its whole log in memory; that is the
+//! truth. Redis holds a copy, which a [`copier`] writes and, after any trouble, compares and heals.
+//! Other replicas read the copy: a [`mirror`] follows it for all viewers here. [`rounds`] renew this
+//! replica's lease, look for stops, and find out which producers are lost; [`wakes`] listens for the
+//! messages that make all of it quick. A message is only ever a hint: what is true is in the log.
+//!
+//! This is the only module that knows of Redis. It knows nothing of HTTP or of upstream.
+
+mod copier;
+mod link;
+mod mirror;
+mod rounds;
+mod wakes;
+mod wire;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use redis::Value;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
+
+use self::{
+    link::{Connection, Link, State},
+    mirror::Mirror,
+    wakes::Subscription,
+    wire::Pointer,
+};
+use super::{
+    CreateError, Created, Health, Request, Unavailable, Writer,
+    log::{Log, StopRequest},
+    memory::Memory,
+};
+use crate::{
+    config::RedisConfig,
+    event::{ReplyId, Seq},
+};
+
+/// How long a replica counts as alive after it last said so.
+const LEASE: Duration = Duration::from_secs(3);
+/// How often it says so, and looks for what others want of it.
+const ROUND: Duration = Duration::from_millis(500);
+/// How long another POST with the same key waits for the reply that the first one is creating.
+const CLAIM: Duration = Duration::from_secs(5);
+/// The pause between two looks at that.
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
+/// How long a log outlives the longest that its reply can run. Its `end` sets the true time.
+const MARGIN: Duration = Duration::from_secs(60);
+/// How many pages may be fetched at once. Bounds what thousands of viewers that reconnect in one
+/// moment hold in memory and ask of Redis.
+const PAGES_AT_ONCE: usize = 32;
+/// How many whole logs may be read at once, for snapshots.
+const WHOLES_AT_ONCE: usize = 8;
+/// How many ended replies are compared at once after a reconnect.
+const COMPARED_AT_ONCE: usize = 8;
+
+/// What replicas share.
+pub(super) struct Redis {
+    /// This process's name among the replicas; a new one with each start.
+    replica: String,
+    link: Link,
+    memory: Arc<Memory>,
+    mirrors: Mutex<HashMap<ReplyId, Arc<Mirror>>>,
+    /// Of the replies that are produced here.
+    pointers: Mutex<HashMap<ReplyId, Pointer>>,
+    pages: Semaphore,
+    wholes: Arc<Semaphore>,
+    subscriptions: mpsc::UnboundedSender<Subscription>,
+    /// How many logs are not yet copied to their end.
+    uncopied: watch::Sender<usize>,
+    /// Where the work for Redis is done: on one thread, whichever worker has asked for it.
+    runtime: Handle,
+    retention: Duration,
+    max_reply: Duration,
+}
+
+/// The work that goes on in the background, for as long as this exists.
+pub(super) struct Background(#[expect(dead_code, reason = "its drop ends the tasks")] JoinSet<()>);
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("replica", &self.replica)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Background")
+    }
+}
+
+/// Whether a key leads to this reply or to another one.
+enum Claim {
+    Ours,
+    Taken(Arc<Log>),
+}
+
+impl Redis {
+    /// Connects, and begins the work in the background.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in a few words that hold no secret.
+    pub(super) async fn connect(
+        config: &RedisConfig,
+        memory: Arc<Memory>,
+        retention: Duration,
+    ) -> Result<(Arc<Self>, Background), String> {
+        let replica = Uuid::new_v4().to_string();
+        let link = Link::open(config, &replica).await?;
+        let (subscriptions, asked) = mpsc::unbounded_channel();
+        let (let_go, gone) = mpsc::unbounded_channel();
+        memory.tell_of_let_go(let_go);
+        let redis = Arc::new(Self {
+            replica,
+            link,
+            memory,
+            mirrors: Mutex::default(),
+            pointers: Mutex::default(),
+            pages: Semaphore::new(PAGES_AT_ONCE),
+            wholes: Arc::new(Semaphore::new(WHOLES_AT_ONCE)),
+            subscriptions,
+            uncopied: watch::Sender::new(0),
+            runtime: Handle::current(),
+            retention,
+            max_reply: config.max_reply,
+        });
+        let mut tasks = JoinSet::new();
+        let this = || Arc::clone(&redis);
+        let link = this();
+        tasks.spawn(async move { link.link.keep().await });
+        tasks.spawn(rounds::run(this()));
+        tasks.spawn(wakes::listen(this(), asked));
+        tasks.spawn(copier::compare_ended(this()));
+        tasks.spawn(remove_let_go(this(), gone));
+        Ok((redis, Background(tasks)))
+    }
+
+    pub(super) fn health(&self) -> Health {
+        if self.link.is_up() {
+            Health::Up
+        } else {
+            Health::Down
+        }
+    }
+
+    /// Resolves once every log that has its end is copied.
+    pub(super) async fn copied(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self
+            .uncopied
+            .subscribe()
+            .wait_for(|count| *count == 0)
+            .await;
+    }
+
+    /// As [`super::Store::create`].
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        request: Option<Request>,
+    ) -> Result<Created, CreateError> {
+        let this = Arc::clone(self);
+        // A caller that goes away while Redis is asked must not leave half a reply behind.
+        let created = self
+            .runtime
+            .spawn(async move { this.create_now(request).await });
+        created
+            .await
+            .unwrap_or(Err(CreateError::Unavailable(Unavailable)))
+    }
+
+    async fn create_now(self: Arc<Self>, request: Option<Request>) -> Result<Created, CreateError> {
+        if self.memory.is_draining() {
+            return Err(CreateError::Draining);
+        }
+        let connection = self.link.connection().ok_or(Unavailable)?;
+        let id = ReplyId::random();
+        let pointer = request.map(|request| Pointer::new(id, &request));
+        if let Some(pointer) = &pointer
+            && let Claim::Taken(log) = self.claim(pointer).await?
+        {
+            return Ok(Created::Existing(log));
+        }
+        let writer = match Memory::open(&self.memory, id) {
+            Ok(writer) => writer,
+            Err(refused) => {
+                self.withdraw(id, pointer);
+                return Err(refused);
+            }
+        };
+        let start = writer.log().written_after(Seq::ZERO, 1);
+        let terms = self.terms(id, pointer.as_ref(), false);
+        let pipe = wire::append(&terms, Seq::ZERO, &start.blocks, false);
+        match self.link.ask(&connection, &pipe).await {
+            Ok(answers) if wire::appended(&answers, Seq::ZERO, 1) => {}
+            _ => {
+                writer.abandon();
+                self.withdraw(id, pointer);
+                return Err(Unavailable.into());
+            }
+        }
+        self.begin_copying(&writer, pointer, &connection);
+        Ok(Created::New(writer))
+    }
+
+    fn begin_copying(
+        self: &Arc<Self>,
+        writer: &Writer,
+        pointer: Option<Pointer>,
+        connection: &Connection,
+    ) {
+        let log = Arc::clone(writer.log());
+        if let Some(pointer) = pointer {
+            self.pointers.lock().insert(log.id(), pointer);
+        }
+        log.deliver(Seq(1));
+        self.uncopied.send_modify(|count| *count += 1);
+        let (this, epoch) = (Arc::clone(self), connection.epoch);
+        self.runtime.spawn(async move {
+            copier::copy(&this, &log, epoch).await;
+            this.uncopied.send_modify(|count| *count -= 1);
+        });
+    }
+
+    /// Makes a key lead to a new reply, unless it leads to one already.
+    async fn claim(self: &Arc<Self>, pointer: &Pointer) -> Result<Claim, CreateError> {
+        let begun = Instant::now();
+        loop {
+            let connection = self.link.connection().ok_or(Unavailable)?;
+            let pipe = wire::claim(pointer, CLAIM);
+            let answers = self.link.ask(&connection, &pipe).await;
+            let answers = answers.map_err(|_| Unavailable)?;
+            match (answers.first(), answers.get(1)) {
+                (Some(Value::Okay), _) => return Ok(Claim::Ours),
+                (_, Some(Value::BulkString(stored))) => {
+                    let id = pointer.leads_to(stored);
+                    let id = id.ok_or(CreateError::IdempotencyMismatch)?;
+                    if let Some(log) = self.find(id).await? {
+                        return Ok(Claim::Taken(log));
+                    }
+                }
+                // It has expired between the two commands.
+                _ => {}
+            }
+            if begun.elapsed() > CLAIM {
+                return Err(Unavailable.into());
+            }
+            sleep(CLAIM_PAUSE).await;
+        }
+    }
+
+    /// Removes what an attempt to create a reply may have left, as soon as Redis answers.
+    fn withdraw(self: &Arc<Self>, id: ReplyId, pointer: Option<Pointer>) {
+        let this = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let mut changes = this.link.changes();
+            loop {
+                if let State::Up(connection) = this.link.state() {
+                    let ours = match &pointer {
+                        None => None,
+                        Some(pointer) => {
+                            let pipe = wire::pointer_value(pointer);
+                            match this.link.ask(&connection, &pipe).await.as_deref() {
+                                Ok([Value::BulkString(stored)]) => {
+                                    pointer.is(stored).then_some(pointer)
+                                }
+                                Ok(_) => None,
+                                Err(_) => continue,
+                            }
+                        }
+                    };
+                    let pipe = wire::withdraw(id, ours);
+                    if this.link.ask(&connection, &pipe).await.is_ok() {
+                        return;
+                    }
+                } else if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// As [`super::Store::find`].
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        id: ReplyId,
+    ) -> Result<Option<Arc<Log>>, Unavailable> {
+        if let Some(log) = self.memory.find(id) {
+            return Ok(Some(log));
+        }
+        mirror::find(self, id).await
+    }
+
+    /// Asks a producer on this replica to stop.
+    fn stop_here(&self, id: ReplyId) {
+        if let Some(log) = self.memory.find(id) {
+            log.request_stop(StopRequest::Viewer);
+        }
+    }
+
+    fn terms<'a>(
+        &'a self,
+        id: ReplyId,
+        pointer: Option<&'a Pointer>,
+        ended: bool,
+    ) -> wire::Terms<'a> {
+        let keep = if ended {
+            self.retention
+        } else {
+            self.max_reply + self.retention + MARGIN
+        };
+        wire::Terms {
+            id,
+            owner: &self.replica,
+            pointer,
+            keep,
+        }
+    }
+}
+
+/// Removes from Redis what was let go here before its time. What was let go in time is gone there
+/// in the same moment.
+async fn remove_let_go(redis: Arc<Redis>, mut gone: mpsc::UnboundedReceiver<ReplyId>) {
+    while let Some(id) = gone.recv().await {
+        let pointer = redis.pointers.lock().remove(&id);
+        if let Some(connection) = redis.link.connection() {
+            // If it fails, its time there ends by itself.
+            let pipe = wire::remove(id, pointer.as_ref());
+            let _ = redis.link.ask(&connection, &pipe).await;
+        }
+    }
+}
