@@ -268,3 +268,62 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Created, ReplyId},
+        store::log::Origin,
+    };
+
+    fn log(blocks: &[&'static str]) -> Log {
+        let log = Log::new(ReplyId::random(), Created::now(), Origin::Copied);
+        let blocks = blocks
+            .iter()
+            .map(|block| Bytes::from_static(block.as_bytes()));
+        log.add(blocks, false, &mut Vec::new());
+        log
+    }
+
+    fn entries(stored: &[(u64, &'static str)]) -> Vec<Entry> {
+        let entry = |(seq, block): &(u64, &'static str)| Entry {
+            seq: Seq(*seq),
+            block: Bytes::from_static(block.as_bytes()),
+            ends: block.starts_with("end"),
+            owner: None,
+        };
+        stored.iter().map(entry).collect()
+    }
+
+    fn found(before: u64, stored: &[(u64, &'static str)]) -> Stands {
+        stands(&log(&["a", "b", "c", "d"]), Seq(before), &entries(stored))
+    }
+
+    #[test]
+    fn a_copy_that_is_the_logs_beginning_stands_as_far_as_it_goes() {
+        assert_eq!(found(0, &[]), Stands::Upto(Seq(0)));
+        assert_eq!(found(0, &[(1, "a"), (2, "b")]), Stands::Upto(Seq(2)));
+        assert_eq!(found(2, &[(3, "c"), (4, "d")]), Stands::Upto(Seq(4)));
+    }
+
+    #[test]
+    fn a_gap_or_another_event_breaks_it() {
+        assert_eq!(found(0, &[(1, "a"), (3, "c")]), Stands::Broken);
+        assert_eq!(found(1, &[(1, "a"), (2, "b")]), Stands::Broken);
+        assert_eq!(found(0, &[(1, "a"), (2, "x")]), Stands::Broken);
+        let more = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")];
+        assert_eq!(found(0, &more), Stands::Broken);
+    }
+
+    #[test]
+    fn anothers_end_is_found_where_it_stands_whatever_comes_behind_it() {
+        let ended = |after| Stands::Ended {
+            after: Seq(after),
+            end: Bytes::from_static(b"end"),
+        };
+        assert_eq!(found(0, &[(1, "a"), (2, "end")]), ended(1));
+        assert_eq!(found(1, &[(2, "b"), (3, "end"), (4, "d")]), ended(2));
+        assert_eq!(found(3, &[(4, "d"), (5, "end")]), ended(4));
+    }
+}

@@ -107,6 +107,16 @@ impl Link {
         }
     }
 
+    /// The connection, or the next one if it failed just now and Redis can be reached anew.
+    pub(super) async fn connection_soon(&self) -> Option<Connection> {
+        let mut changes = self.state.subscribe();
+        let settled = changes.wait_for(|state| !matches!(state, State::Reconnecting));
+        match &*settled.await.ok()? {
+            State::Up(connection) => Some(connection.clone()),
+            State::Reconnecting | State::Down => None,
+        }
+    }
+
     pub(super) fn is_up(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up(_))
     }

@@ -77,9 +77,8 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
     if let Some(mirror) = redis.mirrors.lock().get(&id) {
         return Ok(Some(Arc::clone(&mirror.log)));
     }
-    let connection = redis.link.connection().ok_or(Unavailable)?;
-    let answers = redis.link.ask(&connection, &wire::outline(id)).await;
-    let mut answers = answers.map_err(|_| Unavailable)?.into_iter();
+    let (answers, _) = redis.ask(&wire::outline(id)).await?;
+    let mut answers = answers.into_iter();
     let mut one = || {
         answers
             .next()
@@ -218,9 +217,8 @@ impl Elsewhere for Copied {
         async move {
             let redis = redis.ok_or(PageError::Unavailable)?;
             let _turn = redis.pages.acquire().await;
-            let connection = redis.link.connection().ok_or(PageError::Unavailable)?;
-            let answers = redis.link.ask(&connection, &wire::page(id, cursor)).await;
-            let answers = answers.map_err(|_| PageError::Unavailable)?;
+            let asked = redis.ask(&wire::page(id, cursor)).await;
+            let (answers, _) = asked.map_err(|Unavailable| PageError::Unavailable)?;
             let entries = answers.into_iter().next().and_then(wire::entries);
             let (blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
             if blocks.is_empty() {
@@ -235,10 +233,8 @@ impl Elsewhere for Copied {
         let (redis, id, owner) = (self.redis.upgrade(), self.id, self.owner.clone());
         async move {
             let redis = redis.ok_or(Unavailable)?;
-            let connection = redis.link.connection().ok_or(Unavailable)?;
-            let pipe = wire::stop(id, &owner, redis.max_reply);
-            let asked = redis.link.ask(&connection, &pipe).await;
-            asked.map(drop).map_err(|_| Unavailable)
+            let asked = redis.ask(&wire::stop(id, &owner, redis.max_reply)).await;
+            asked.map(drop)
         }
         .boxed()
     }
@@ -320,4 +316,30 @@ fn lost(mirror: &Mirror, blocks: &[Bytes], seq: Seq) -> Bytes {
     let mut block = Vec::new();
     ReplyEvent::End(end).encode(seq, None, &mut block);
     block.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(cursor: u64, stored: &[(u64, bool)]) -> (usize, bool) {
+        let entry = |(seq, ends): &(u64, bool)| Entry {
+            seq: Seq(*seq),
+            block: Bytes::from_static(b"x"),
+            ends: *ends,
+            owner: None,
+        };
+        let (blocks, ends) = in_a_row(Seq(cursor), stored.iter().map(entry).collect());
+        (blocks.len(), ends)
+    }
+
+    #[test]
+    fn nothing_behind_a_gap_or_behind_the_first_end_is_handed_on() {
+        let (no, yes) = (false, true);
+        assert_eq!(row(4, &[(5, no), (6, no)]), (2, false));
+        assert_eq!(row(4, &[(5, no), (7, no)]), (1, false));
+        assert_eq!(row(4, &[(6, no)]), (0, false));
+        assert_eq!(row(4, &[(5, no), (6, yes), (7, no), (8, no)]), (2, true));
+        assert_eq!(row(4, &[]), (0, false));
+    }
 }

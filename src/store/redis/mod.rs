@@ -18,7 +18,7 @@ mod wire;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use redis::Value;
+use redis::{Pipeline, Value};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc, watch},
@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    link::{Connection, Link, State},
+    link::{Link, State},
     mirror::Mirror,
     wakes::Subscription,
     wire::Pointer,
@@ -182,7 +182,6 @@ impl Redis {
         if self.memory.is_draining() {
             return Err(CreateError::Draining);
         }
-        let connection = self.link.connection().ok_or(Unavailable)?;
         let id = ReplyId::random();
         let pointer = request.map(|request| Pointer::new(id, &request));
         if let Some(pointer) = &pointer
@@ -200,31 +199,27 @@ impl Redis {
         let start = writer.log().written_after(Seq::ZERO, 1);
         let terms = self.terms(id, pointer.as_ref(), false);
         let pipe = wire::append(&terms, Seq::ZERO, &start.blocks, false);
-        match self.link.ask(&connection, &pipe).await {
-            Ok(answers) if wire::appended(&answers, Seq::ZERO, 1) => {}
+        match self.ask(&pipe).await {
+            Ok((answers, epoch)) if wire::created(&answers) => {
+                self.begin_copying(&writer, pointer, epoch);
+                Ok(Created::New(writer))
+            }
             _ => {
                 writer.abandon();
                 self.withdraw(id, pointer);
-                return Err(Unavailable.into());
+                Err(Unavailable.into())
             }
         }
-        self.begin_copying(&writer, pointer, &connection);
-        Ok(Created::New(writer))
     }
 
-    fn begin_copying(
-        self: &Arc<Self>,
-        writer: &Writer,
-        pointer: Option<Pointer>,
-        connection: &Connection,
-    ) {
+    fn begin_copying(self: &Arc<Self>, writer: &Writer, pointer: Option<Pointer>, epoch: u64) {
         let log = Arc::clone(writer.log());
         if let Some(pointer) = pointer {
             self.pointers.lock().insert(log.id(), pointer);
         }
         log.deliver(Seq(1));
         self.uncopied.send_modify(|count| *count += 1);
-        let (this, epoch) = (Arc::clone(self), connection.epoch);
+        let this = Arc::clone(self);
         self.runtime.spawn(async move {
             copier::copy(&this, &log, epoch).await;
             this.uncopied.send_modify(|count| *count -= 1);
@@ -235,13 +230,10 @@ impl Redis {
     async fn claim(self: &Arc<Self>, pointer: &Pointer) -> Result<Claim, CreateError> {
         let begun = Instant::now();
         loop {
-            let connection = self.link.connection().ok_or(Unavailable)?;
-            let pipe = wire::claim(pointer, CLAIM);
-            let answers = self.link.ask(&connection, &pipe).await;
-            let answers = answers.map_err(|_| Unavailable)?;
-            match (answers.first(), answers.get(1)) {
-                (Some(Value::Okay), _) => return Ok(Claim::Ours),
-                (_, Some(Value::BulkString(stored))) => {
+            let (answers, _) = self.ask(&wire::claim(pointer, CLAIM)).await?;
+            match answers.get(1) {
+                Some(Value::BulkString(stored)) if pointer.is(stored) => return Ok(Claim::Ours),
+                Some(Value::BulkString(stored)) => {
                     let id = pointer.leads_to(stored);
                     let id = id.ok_or(CreateError::IdempotencyMismatch)?;
                     if let Some(log) = self.find(id).await? {
@@ -298,6 +290,18 @@ impl Redis {
             return Ok(Some(log));
         }
         mirror::find(self, id).await
+    }
+
+    /// Sends commands that may be sent twice, on a new connection if the one at hand turns out to
+    /// have failed. Gives the answers, and the epoch that they are of.
+    async fn ask(&self, pipe: &Pipeline) -> Result<(Vec<Value>, u64), Unavailable> {
+        for _ in 0..2 {
+            let connection = self.link.connection_soon().await.ok_or(Unavailable)?;
+            if let Ok(answers) = self.link.ask(&connection, pipe).await {
+                return Ok((answers, connection.epoch));
+            }
+        }
+        Err(Unavailable)
     }
 
     /// Asks a producer on this replica to stop.
