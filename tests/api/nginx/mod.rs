@@ -132,13 +132,13 @@ impl Nginx {
     }
 
     fn end(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(None)) {
-            return;
-        }
-        // Killed outright, the first process would leave the others behind.
         let pid = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        let _ = self.child.wait();
+        // Killed outright, the first process would leave the others behind; and it misses a signal that
+        // comes while it starts.
+        while matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-TERM", &pid]).status();
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -32,7 +32,9 @@ impl Source {
         let request = self
             .client
             .get(&self.url)
-            .insert_header(("Last-Event-ID", cursor));
+            .insert_header(("Last-Event-ID", cursor))
+            // As browsers do: what must not be compressed must be asked for like that.
+            .insert_header(("Accept-Encoding", "gzip, deflate, br"));
         let response = soon("an answer", request.send()).await.unwrap();
         // Anything else ends an `EventSource` for good.
         assert_eq!(response.status(), 200);
