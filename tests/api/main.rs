@@ -26,6 +26,7 @@ mod fuzz;
 mod identity;
 mod layering;
 mod lifetime;
+mod nginx;
 mod page;
 mod program;
 mod resume;
