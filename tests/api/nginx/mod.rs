@@ -1,6 +1,3 @@
-//! The nginx configuration that is shipped, run by a real nginx with three replicas behind it. All that
-//! differs from the shipped files stands in one list, `replaced`: addresses, and where nginx writes.
-
 //! The nginx configuration that is shipped, run by a real nginx with three replicas behind it. What differs
 //! from the shipped files is addresses and where nginx writes, in one list: `replaced`.
 
@@ -15,6 +12,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use awc::{Client, Connector};
@@ -39,6 +37,9 @@ const STREAM: [(&str, &str); 2] = [
     ("Accept", "text/event-stream"),
 ];
 const PROMPT: &str = r#"{"prompt":"river"}"#;
+
+/// How long nginx gets to end before it is asked again. Asked without a pause it does nothing else.
+const ASKED_AGAIN: Duration = Duration::from_millis(50);
 
 /// A running nginx.
 struct Nginx {
@@ -137,7 +138,7 @@ impl Nginx {
         // comes while it starts.
         while matches!(self.child.try_wait(), Ok(None)) {
             let _ = Command::new("kill").args(["-TERM", &pid]).status();
-            std::thread::yield_now();
+            std::thread::sleep(ASKED_AGAIN);
         }
     }
 }
