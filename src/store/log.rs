@@ -17,13 +17,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
     Unavailable,
     page::{CatchUp, Elsewhere},
+    sync::Mutex,
 };
 use crate::event::{self, Created, End, ReplyId, Seq};
 
