@@ -1,6 +1,7 @@
 //! What a log promises beyond its own file: to threads, to a copy, and to readers of what is no
 //! longer kept.
 
+mod copied;
 mod elsewhere;
 mod wakeups;
 
