@@ -112,6 +112,23 @@ async fn a_foreign_end_is_refused_once_readers_have_seen_more() {
 }
 
 #[tokio::test]
+async fn there_is_one_end_whoever_writes_it() {
+    let log = log(Origin::Copied);
+    add(&log, &["a", "end"], true);
+    log.deliver(Seq(2));
+    assert!(!log.cut(Seq(2), bytes("lost")));
+    assert_eq!(log.tail(), (Seq(2), true));
+}
+
+#[tokio::test]
+async fn a_foreign_end_leaves_no_gap() {
+    let log = log(Origin::Copied);
+    add(&log, &["a"], false);
+    assert!(!log.cut(Seq(2), bytes("lost")));
+    assert_eq!(log.written(), (Seq(1), false));
+}
+
+#[tokio::test]
 async fn a_stop_that_was_asked_for_before_a_foreign_end_stays() {
     let log = log(Origin::Copied);
     add(&log, &["a"], false);
