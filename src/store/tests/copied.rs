@@ -58,9 +58,9 @@ async fn what_was_delivered_once_stays_so() {
 async fn the_copier_gets_everything_once_and_in_order() {
     let log = log(Origin::Copied);
     add(&log, &["a"], false);
-    let batch = log.to_copy(Seq::ZERO).await;
+    let batch = log.to_copy(Seq::ZERO, 10).await;
     assert_eq!((batch.blocks, batch.ends), (vec![bytes("a")], false));
-    let mut waiting = Box::pin(log.to_copy(Seq(1)));
+    let mut waiting = Box::pin(log.to_copy(Seq(1), 10));
     assert!(waiting.as_mut().now_or_never().is_none());
     add(&log, &["b", "c"], false);
     add(&log, &["end"], true);
@@ -68,8 +68,8 @@ async fn the_copier_gets_everything_once_and_in_order() {
     let rest = vec![bytes("b"), bytes("c"), bytes("end")];
     assert_eq!((batch.blocks, batch.ends), (rest, true));
     // What is to be healed is the same, however often it is asked for.
-    assert_eq!(log.written_after(Seq(3)).blocks, [bytes("end")]);
-    assert!(log.written_after(Seq(4)).blocks.is_empty());
+    assert_eq!(log.written_after(Seq(3), 10).blocks, [bytes("end")]);
+    assert!(log.written_after(Seq(4), 10).blocks.is_empty());
 }
 
 #[tokio::test]
