@@ -23,9 +23,12 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use rasta_stream::{config::StoreConfig, store::Store};
+use rasta_stream::{
+    config::{RedisConfig, StoreConfig},
+    store::Store,
+};
 
-use crate::client::DEADLINE;
+use crate::{client::DEADLINE, redis::Redis};
 use run::run;
 use schedule::schedules;
 
@@ -191,4 +194,26 @@ async fn schedules_hold_on_handles_that_share_a_store() {
     });
     let replicas = Replicas::shared(vec![store.clone(), store.clone(), store]);
     every_schedule_holds(&replicas, first_seed(), 200, 20).await;
+}
+
+#[tokio::test]
+async fn schedules_hold_on_three_replicas_over_one_redis() {
+    let redis = Redis::start().await;
+    let config = RedisConfig {
+        url: redis.url().into(),
+        ca: None,
+        max_reply: Duration::from_secs(600),
+    };
+    let mut stores = Vec::new();
+    for _ in 0..3 {
+        let store = StoreConfig {
+            max_replies: 1000,
+            retention: Duration::from_secs(3600),
+            pad: false,
+        };
+        stores.push(Store::connect(store, &config).await.unwrap());
+    }
+    let begun = Instant::now();
+    every_schedule_holds(&Replicas::shared(stores), first_seed(), 200, 20).await;
+    println!("in {:?}", begun.elapsed());
 }
