@@ -17,13 +17,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use slab::Slab;
 use tokio::time::Instant;
 
 use super::{
     Unavailable,
     page::{CatchUp, Elsewhere},
+    sync::Mutex,
 };
 use crate::event::{self, Created, End, ReplyId, Seq};
 
@@ -389,12 +389,12 @@ impl Log {
 
     /// Takes over the `end` that another replica has written behind `stored`, in place of whatever
     /// was written here since. Returns false, and changes nothing, if readers here have already
-    /// seen more.
+    /// seen more or an `end`, or if it does not follow what is written here.
     pub(super) fn cut(&self, stored: Seq, end: Bytes) -> bool {
         let mut wakers = Vec::new();
         {
             let mut state = self.state.lock();
-            if state.visible > stored {
+            if state.visible > stored || stored > state.last() || state.shows_end() {
                 return false;
             }
             let Ok(kept) = usize::try_from(stored.0) else {

@@ -17,6 +17,7 @@ mod proxy;
 mod redis;
 mod replica;
 
+mod conformance;
 mod contract;
 mod documents;
 mod drain;
