@@ -199,15 +199,17 @@ impl Log {
     ///
     /// [`Unavailable`] where the log is written elsewhere and cannot be had just now.
     pub async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
-        let (mut blocks, mut last) = {
+        let (mut blocks, mut last, whole) = {
             let mut state = self.state.lock();
             state.unread_since = Instant::now();
             let Seq(last) = state.visible;
             let kept = usize::try_from(last - state.base).unwrap_or(usize::MAX);
             let kept: Vec<Bytes> = state.blocks.iter().take(kept).cloned().collect();
-            (kept, state.visible)
+            (kept, state.visible, state.base == 0)
         };
-        if let Origin::Elsewhere(elsewhere) = &self.origin {
+        if let Origin::Elsewhere(elsewhere) = &self.origin
+            && !whole
+        {
             let _turn = elsewhere.turn().await;
             blocks.clear();
             let mut cursor = Seq::ZERO;
@@ -536,6 +538,9 @@ impl Reader {
     /// A cursor ahead of a running log waits until the log gets there.
     pub fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Next> {
         loop {
+            if self.catch_up.is_fetching() && self.log.is_gone() {
+                return Poll::Ready(Next::Nothing);
+            }
             match self.catch_up.poll_next(cursor, cx) {
                 Poll::Ready(Some(next)) => return Poll::Ready(next),
                 Poll::Ready(None) => {}
