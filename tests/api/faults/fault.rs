@@ -107,6 +107,8 @@ impl Fault {
             (UpstreamFails, 1) => {
                 Promise::Prefix(&["failed/upstream_stalled", "failed/upstream_timeout"])
             }
+            // Every other request is refused, whose it is being chance: one reply may have it each time.
+            (UpstreamFails, _) => Promise::Prefix(&["failed/rate_limited"]),
             (StoppedElsewhere, _) => Promise::Prefix(&["stopped/viewer"]),
             _ => Promise::Whole,
         }

@@ -84,12 +84,13 @@ async fn suffer(fault: Fault, runs: usize, variants: usize, plan: impl Fn(usize)
         batch += 1;
     }
     println!(
-        "fault {}: {} runs, {} struck, {:?}, refused {:?}, longest {:.1} s, {} violations",
+        "fault {}: {} runs, {} struck, {:?}, refused {:?} and POSTs {:?}, longest {:.1} s, {} violations",
         row.number,
         row.runs,
         row.struck,
         row.ends,
         row.refused,
+        row.refused_posts,
         row.longest.as_secs_f64(),
         row.violations.len()
     );
@@ -190,8 +191,11 @@ fn count(
     }
     *row.ends.entry(verdict.end).or_default() += 1;
     let refused = outcome.sights.iter().flat_map(|sight| &sight.refused);
-    for status in refused.chain(&outcome.refused) {
+    for status in refused {
         *row.refused.entry(*status).or_default() += 1;
+    }
+    for status in &outcome.refused {
+        *row.refused_posts.entry(*status).or_default() += 1;
     }
     if outcome.posted.is_some() && outcome.sights.len() < VIEWERS {
         violations.push("a viewer is missing".to_owned());
