@@ -125,10 +125,14 @@ impl Fault {
             (AroundTheCreate, _) => &[("RETENTION_SECONDS", "4")],
             _ => &[],
         };
+        let plain = Plan::default();
+        // Without a message a stop takes its time, and the reply must still run then.
+        let slowly = (self, variant) == (StoppedElsewhere, 1);
         Plan {
             scenario,
             settings,
-            ..Plan::default()
+            beat: if slowly { plain.beat * 15 } else { plain.beat },
+            ..plain
         }
     }
 

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use tokio::{task::JoinSet, time::sleep_until};
 
 use super::{
-    cluster::{Cluster, LENGTH, Plan},
+    cluster::{Cluster, Plan},
     fault::Fault,
     history::{Promise, judge},
     report::{self, Row},
@@ -108,19 +108,21 @@ async fn strike(
     let before = row.violations.len();
     let mut cluster = Cluster::start(plan).await;
     let copy = fault.prepare(variant, &cluster).await;
-    let moment = tokio::time::Instant::now() + LENGTH + Duration::from_millis(150);
+    let spread = Plan::default().length();
+    let moment = tokio::time::Instant::now() + spread + Duration::from_millis(150);
     let mut runs = JoinSet::new();
     for number in 0..size {
         let run = Run {
             fault,
             variant,
             number,
+            length: plan.length(),
             prompt: format!("Sing of the river {}.{batch}.{number}", fault.number()),
             doors: cluster.addrs(),
             journal: cluster.journal(),
         };
         // So that the fault meets each at an event of its own, and some at the POST.
-        let length = u64::try_from(LENGTH.as_millis()).unwrap_or(u64::MAX);
+        let length = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         let early = Duration::from_millis(rand::rng().random_range(0..=length));
         runs.spawn(async move {
             sleep_until(moment - early).await;
