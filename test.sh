@@ -42,6 +42,9 @@ install_packages() {
   local missing=()
   command -v chromium >/dev/null || missing+=(chromium)
   command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v redis-cli >/dev/null || missing+=(redis-tools)
+  command -v openssl >/dev/null || missing+=(openssl)
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v git >/dev/null || missing+=(git) # Fetches the advisories.
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)

@@ -8,6 +8,7 @@ mod cluster;
 mod fault;
 mod history;
 mod http;
+mod leftover;
 mod matrix;
 mod report;
 mod run;
