@@ -11,6 +11,7 @@ mod http;
 mod leftover;
 mod matrix;
 mod report;
+mod rollout;
 mod run;
 mod strikes;
 mod viewer;
