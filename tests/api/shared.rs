@@ -1,5 +1,7 @@
 //! Several replicas over one real Redis: whichever of them is asked, the answer is the same.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -484,6 +486,42 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
         }
     };
     soon("the stranger to be known as one", known).await;
+}
+
+#[actix_web::test]
+async fn within_seconds_of_redis_answering_again_the_copy_is_whole_and_growing() {
+    // A second is promised; the deadline is four times as long.
+    const DEADLINE: Duration = Duration::from_secs(4);
+    let mut redis = Redis::start().await;
+    let [here, there] = pair(&redis).await;
+    let path = here.start("river").await;
+    let mut near = here.events(&path, 0).await;
+    here.steps.release(5);
+    read_to(&mut near, 4).await;
+    let mut slowest = Duration::ZERO;
+    for round in 1..=5 {
+        redis.kill();
+        store_is(&here, "down").await;
+        here.steps.release(1);
+        read_to(&mut near, 4 + 2 * round - 1).await;
+        redis.restart().await;
+        let answers = Instant::now();
+        here.steps.release(1);
+        let copied = async {
+            let last = Answer::Number(i64::try_from(4 + 2 * round).unwrap());
+            while redis.command(&["XLEN", &events_key(&path)]).await != last {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("the copy to be whole", copied).await;
+        slowest = slowest.max(answers.elapsed());
+    }
+    println!("appends go on after {slowest:?} at most");
+    assert!(slowest < DEADLINE, "{slowest:?}");
+    here.steps.release(10_000);
+    store_is(&there, "up").await;
+    let events = there.events(&path, 0).await.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
 }
 
 #[actix_web::test]
