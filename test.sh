@@ -12,12 +12,16 @@ readonly CARGO_DENY_VERSION=0.20.2
 readonly OPENAI_SDK_VERSION=3.54.0
 # The newest that runs on Debian's Node; the next major version wants a newer one.
 readonly OPENAI_NODE_SDK_VERSION=6.49.0
+readonly KUBERNETES_VALIDATE_VERSION=1.37.0
 
 # All that follows relies on the place, also where the caller keeps build output elsewhere.
 export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS=target/tools
 readonly SDK_VENV=target/sdk-venv
 readonly SDK_NODE=target/sdk-node
+readonly MANIFESTS_VENV=target/manifests-venv
+# Where Debian has nginx, and where an ordinary user does not look.
+PATH="$PATH:/usr/sbin"
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -38,11 +42,17 @@ install_packages() {
   local missing=()
   command -v chromium >/dev/null || missing+=(chromium)
   command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v redis-cli >/dev/null || missing+=(redis-tools)
+  command -v openssl >/dev/null || missing+=(openssl)
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
   command -v git >/dev/null || missing+=(git) # Fetches the advisories.
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
+  command -v nginx >/dev/null || missing+=(nginx-light)
+  command -v redis-server >/dev/null || missing+=(redis-server)
+  command -v openssl >/dev/null || missing+=(openssl) # Makes certificates.
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
   ((${#missing[@]})) || return 0
 
@@ -97,6 +107,15 @@ sys.exit(m.version("openai") != sys.argv[1])' "$OPENAI_SDK_VERSION" 2>/dev/null 
     "openai==$OPENAI_SDK_VERSION"
 }
 
+install_manifest_check() {
+  "$MANIFESTS_VENV/bin/python" -c 'import importlib.metadata as m, sys
+sys.exit(m.version("kubernetes-validate") != sys.argv[1])' "$KUBERNETES_VALIDATE_VERSION" \
+    2>/dev/null && return
+  python3 -m venv --clear "$MANIFESTS_VENV"
+  "$MANIFESTS_VENV/bin/python" -m pip --disable-pip-version-check install --quiet \
+    "kubernetes-validate==$KUBERNETES_VALIDATE_VERSION"
+}
+
 install_node_sdk() {
   [[ "$(node --print "require('./$SDK_NODE/node_modules/openai/package.json').version" \
     2>/dev/null)" == "$OPENAI_NODE_SDK_VERSION" ]] && return
@@ -119,6 +138,8 @@ step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
 step install_node_sdk
 step node tests/sdk/azure_openai.mjs target/debug/rasta-stream "$SDK_NODE"
+step install_manifest_check
+step "$MANIFESTS_VENV/bin/python" tests/deploy/manifests.py target/debug/rasta-stream
 step install_cargo_deny
 step cargo_deny check --hide-inclusion-graph bans licenses sources
 step check_advisories

@@ -119,7 +119,8 @@ mod tests {
             assert_eq!(begun.elapsed().as_secs(), 120);
             drop(writer);
         };
-        tokio::join!(drain(&store, None, PATIENCE), reply);
+        let both = async { tokio::join!(drain(&store, None, PATIENCE), reply) };
+        timeout(PATIENCE * 2, both).await.unwrap();
         assert_eq!(begun.elapsed().as_secs(), 120);
     }
 

@@ -11,7 +11,10 @@ use actix_web_lab::header::{CacheControl, CacheDirective};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use super::{
     Service, events, found,
@@ -79,18 +82,26 @@ pub(super) async fn create(
         key,
         fingerprint: chat.fingerprint(),
     });
-    let (log, new) = match service.store.create(once).await? {
-        store::Created::New(writer) => {
-            let log = Arc::clone(writer.log());
-            let limits = service.limits.clone();
-            // A task of its own: no connection's end is the reply's.
-            actix_web::rt::spawn(async move {
-                generation::supervise(&upstream.0, writer, chat, &limits, accepted).await;
-            });
-            (log, true)
+    let (tell, told) = oneshot::channel();
+    let shared = service.clone();
+    // A task of its own: no connection's end is the reply's, not even that of the POST. Who got no
+    // answer asks again with its key, and finds a reply that lives.
+    actix_web::rt::spawn(async move {
+        let created = shared.store.create(once).await;
+        let (answer, writer) = match created {
+            Ok(store::Created::New(writer)) => (Ok((Arc::clone(writer.log()), true)), Some(writer)),
+            Ok(store::Created::Existing(log)) => (Ok((log, false)), None),
+            Err(refused) => (Err(refused), None),
+        };
+        // An error is a caller that has gone.
+        let _ = tell.send(answer);
+        if let Some(writer) = writer {
+            generation::supervise(&upstream.0, writer, chat, &shared.limits, accepted).await;
         }
-        store::Created::Existing(log) => (log, false),
-    };
+    });
+    let (log, new) = told
+        .await
+        .map_err(|_| Problem::new(Code::Internal, "The server met a fault of its own."))??;
     let location = (header::LOCATION, path(&log));
     if wants_events(&request) {
         // Never moved: a client does not repeat a POST by itself.

@@ -126,12 +126,6 @@ impl Memory {
         Ok(writer)
     }
 
-    /// Lets go of a reply that nobody was told of.
-    pub(super) fn forget(&self, id: ReplyId) {
-        self.state.lock().replies.remove(&id);
-        self.running.send_modify(|running| *running -= 1);
-    }
-
     /// From now on, tells of every reply that is let go.
     pub(super) fn tell_of_let_go(&self, sender: mpsc::UnboundedSender<ReplyId>) {
         self.state.lock().let_go = Some(sender);

@@ -13,7 +13,11 @@ mod log;
 mod memory;
 mod page;
 mod redis;
+mod sync;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

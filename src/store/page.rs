@@ -124,6 +124,10 @@ impl CatchUp {
         Poll::Ready(None)
     }
 
+    pub(super) const fn is_fetching(&self) -> bool {
+        matches!(self, Self::Fetching(_))
+    }
+
     /// Begins to fetch what is behind `cursor`.
     pub(super) fn fetch(&mut self, elsewhere: &Arc<dyn Elsewhere>, cursor: Seq) {
         *self = Self::Fetching(fetch(Arc::clone(elsewhere), cursor).boxed());
@@ -145,16 +149,17 @@ async fn fetch(elsewhere: Arc<dyn Elsewhere>, cursor: Seq) -> Option<Page> {
     let mut missing_since = None;
     loop {
         match elsewhere.page(cursor).await {
-            Ok(page) => return Some(page),
+            Ok(page) if !page.blocks.is_empty() => return Some(page),
             // While nobody answers nobody can say that the events are lost.
             Err(PageError::Unavailable) => missing_since = None,
-            Err(PageError::Missing) => {
+            Ok(_) | Err(PageError::Missing) => {
                 let since = *missing_since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= MISSING_PATIENCE {
                     return None;
                 }
             }
         }
-        tokio::time::sleep(RETRY_PAUSE).await;
+        // Not all in step.
+        tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
     }
 }

@@ -106,12 +106,6 @@ impl Writer {
         self.close(end);
     }
 
-    /// Takes the reply back, as if it had never been: nobody has been told of it.
-    pub(super) fn abandon(mut self) {
-        self.ended = true;
-        self.store.forget(self.log.id());
-    }
-
     fn close(&mut self, end: End) {
         self.ended = true;
         self.add(&[ReplyEvent::End(end)], true);

@@ -1,6 +1,12 @@
 //! Viewers in paused time.
 
-use std::task::Waker;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Wake, Waker},
+};
 
 use super::*;
 use crate::{
@@ -260,41 +266,73 @@ fn nobody_can_come_once_the_signal_is_given() {
     assert!(moves.listen().is_none());
 }
 
-#[tokio::test]
-async fn a_signal_that_is_given_while_a_viewer_begins_to_wait_is_not_lost() {
-    for _ in 0..500 {
-        let moves = MoveSignal::default();
-        let mut listener = moves.listen().unwrap();
-        let giver = std::thread::spawn(move || moves.give(Duration::ZERO));
-        let told = std::future::poll_fn(|cx| listener.poll_leave_at(cx));
-        let told = tokio::time::timeout(Duration::from_secs(20), told).await;
-        assert!(told.is_ok(), "the wake-up was lost");
-        giver.join().unwrap();
+/// A waker that counts.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_signal_that_is_given_while_a_viewer_begins_to_wait_is_not_lost() {
+    const ROUNDS: usize = 5_000;
+    let signals: Arc<Vec<_>> = Arc::new((0..ROUNDS).map(|_| MoveSignal::default()).collect());
+    let [turn, given] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let giver = {
+        let (signals, turn, given) = (signals.clone(), turn.clone(), given.clone());
+        std::thread::spawn(move || {
+            for (round, signal) in signals.iter().enumerate() {
+                wait_until(&turn, round + 1);
+                signal.give(Duration::ZERO);
+                given.store(round + 1, Ordering::Release);
+            }
+        })
+    };
+    let woken = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    for (round, signal) in signals.iter().enumerate() {
+        let mut listener = signal.listen().unwrap();
+        turn.store(round + 1, Ordering::Release);
+        // The two meet at another point in each round.
+        for _ in 0..round % 100 {
+            std::hint::spin_loop();
+        }
+        let before = woken.0.load(Ordering::SeqCst);
+        let waits = listener
+            .poll_leave_at(&Context::from_waker(&waker))
+            .is_pending();
+        wait_until(&given, round + 1);
+        let wakes = woken.0.load(Ordering::SeqCst) - before;
+        assert_eq!(wakes, usize::from(waits), "in round {round}");
+    }
+    giver.join().unwrap();
+}
+
+/// Spins: a sleeping thread would come too late to meet the other.
+fn wait_until(counter: &AtomicUsize, value: usize) {
+    let mut spins = 0_u32;
+    while counter.load(Ordering::Acquire) < value {
+        spins += 1;
+        // Where there is one core only, the other thread needs it.
+        if spins.is_multiple_of(10_000) {
+            std::thread::yield_now();
+        }
+        std::hint::spin_loop();
     }
 }
 
 #[test]
 fn a_viewer_whose_task_changes_is_woken_where_it_is_now() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-    struct Count(AtomicUsize);
-    impl std::task::Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-    let counts = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
+    let counts = [(); 2].map(|()| Arc::new(Count::default()));
     let moves = MoveSignal::default();
     let mut listener = moves.listen().unwrap();
     for count in [&counts[0], &counts[1], &counts[1]] {
         let waker = Waker::from(Arc::clone(count));
-        assert!(
-            listener
-                .poll_leave_at(&Context::from_waker(&waker))
-                .is_pending()
-        );
+        let cx = Context::from_waker(&waker);
+        assert!(listener.poll_leave_at(&cx).is_pending());
     }
     moves.give(Duration::ZERO);
     assert_eq!(counts.map(|count| count.0.load(Ordering::SeqCst)), [0, 1]);

@@ -33,7 +33,7 @@ pub struct Event {
 }
 
 impl Event {
-    fn parse(block: &str) -> Self {
+    pub fn parse(block: &str) -> Self {
         let (retry, stored) = match block.strip_prefix("retry: ") {
             Some(rest) => {
                 let (number, stored) = rest.split_once('\n').unwrap();

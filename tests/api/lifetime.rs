@@ -169,8 +169,8 @@ async fn when_the_drain_is_over_every_live_reply_gets_its_end_and_the_server_sto
         assert_eq!(end["error"]["code"], "server_shutdown");
         assert_eq!(end["error"]["retryable"], true);
     }
-    assert!(log.end().is_some());
     app.stopped().await;
+    assert!(log.end().is_some());
 }
 
 #[actix_web::test]

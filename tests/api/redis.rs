@@ -316,7 +316,7 @@ impl Connection {
 }
 
 /// A CA that nobody else knows, and a certificate of its for `localhost`.
-fn make_certificates(directory: &Path) {
+pub fn make_certificates(directory: &Path) {
     std::fs::write(
         directory.join("names"),
         "subjectAltName=DNS:localhost,IP:127.0.0.1\n",

@@ -134,6 +134,12 @@ impl Replica {
         }
     }
 
+    /// Starts another one like it.
+    pub async fn twin(&self) -> Self {
+        let settings = self.settings.clone();
+        Self::begin(settings, 0, Scratch::new("replica"), Arc::default()).await
+    }
+
     /// Starts it again, where it was and as it was, after it has ended.
     pub async fn restart(self) -> Self {
         assert!(self.process.has_ended(), "it still runs");

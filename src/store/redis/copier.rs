@@ -14,7 +14,7 @@ use redis::Value;
 use tokio::time::sleep;
 
 use super::{
-    COMPARED_AT_ONCE, Redis,
+    COMPARED_AT_ONCE, Redis, UNKNOWN,
     link::{Connection, State, Trouble},
     wire::{self, Entry},
 };
@@ -77,7 +77,7 @@ pub(super) async fn copy(redis: &Redis, log: &Log, mut epoch: u64) {
                 log.deliver(copied);
             }
             // Something else stands there than what was left there.
-            Ok(false) => epoch = 0,
+            Ok(false) => epoch = UNKNOWN,
             Err(Trouble) => {}
         }
     }
@@ -255,7 +255,14 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
                 let (redis, connection) = (&redis, &connection);
                 async move {
                     let (last, _) = log.written();
-                    compare(redis, connection, &log, last).await.is_err()
+                    match compare(redis, connection, &log, last).await {
+                        Ok(Copy::Upto(seq)) if seq < last => {
+                            let rest = log.written_after(seq, usize::MAX);
+                            let appended = append(redis, connection, &log, seq, &rest.blocks, true);
+                            appended.await != Ok(true)
+                        }
+                        compared => compared.is_err(),
+                    }
                 }
             })
             .buffer_unordered(COMPARED_AT_ONCE)

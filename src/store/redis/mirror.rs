@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Redis,
+    LEASE, Redis,
     link::Trouble,
     wakes::Subscription,
     wire::{self, Entry},
@@ -85,7 +85,7 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
     if let Some(mirror) = redis.mirrors.lock().get(&id) {
         return Ok(Some(Arc::clone(&mirror.log)));
     }
-    let (answers, _) = redis.ask(&wire::outline(id)).await?;
+    let (answers, connection) = redis.ask(&wire::outline(id)).await?;
     let mut answers = answers.into_iter();
     let mut one = || {
         answers
@@ -97,7 +97,13 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
         return Err(Unavailable);
     };
     let (Some(first), Some(last)) = (first, last) else {
-        return Ok(None);
+        // A server that was just reached may have lost it; its producer is given time to put it
+        // back before anybody is told that there is no such reply.
+        return if connection.since.elapsed() < 2 * LEASE {
+            Err(Unavailable)
+        } else {
+            Ok(None)
+        };
     };
     let (Seq(1), Some(owner), Some(created)) =
         (first.seq, first.owner, event::created_of(&first.block))

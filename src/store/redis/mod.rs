@@ -28,7 +28,7 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    link::{Link, State},
+    link::{Connection, Link},
     mirror::Mirror,
     wakes::Subscription,
     wire::Pointer,
@@ -51,6 +51,10 @@ const ROUND: Duration = Duration::from_millis(500);
 const CLAIM: Duration = Duration::from_secs(5);
 /// The pause between two looks at that.
 const CLAIM_PAUSE: Duration = Duration::from_millis(100);
+/// The epoch of no connection: what was copied has to be compared first.
+const UNKNOWN: u64 = 0;
+/// How long after a reconnect a key that is not there may still be put back by its producer.
+const KEYS_COME_BACK: Duration = Duration::from_secs(2);
 /// How long a log outlives the longest that its reply can run. Its `end` sets the true time.
 const MARGIN: Duration = Duration::from_secs(60);
 /// How many pages may be fetched at once. Bounds what thousands of viewers that reconnect in one
@@ -194,35 +198,38 @@ impl Redis {
         {
             return Ok(Created::Existing(log));
         }
+        self.link.connection_soon().await.ok_or(Unavailable)?;
         let writer = match Memory::open(&self.memory, id) {
             Ok(writer) => writer,
             Err(refused) => {
-                self.withdraw(id, pointer);
+                if let Some(pointer) = &pointer {
+                    self.release(pointer).await;
+                }
                 return Err(refused);
             }
         };
         let start = writer.log().written_after(Seq::ZERO, 1);
         let terms = self.terms(id, pointer.as_ref(), false);
         let pipe = wire::append(&terms, Seq::ZERO, &start.blocks, false);
-        match self.ask(&pipe).await {
-            Ok((answers, epoch)) if wire::created(&answers) => {
-                self.begin_copying(&writer, pointer, epoch);
-                Ok(Created::New(writer))
-            }
-            _ => {
-                writer.abandon();
-                self.withdraw(id, pointer);
-                Err(Unavailable.into())
-            }
-        }
+        let epoch = match self.ask(&pipe).await {
+            Ok((answers, connection)) if wire::created(&answers) => connection.epoch,
+            // Nobody knows whether it is there, and its key may have led somebody to it already. So
+            // it goes on as any reply does while Redis is in trouble.
+            _ => UNKNOWN,
+        };
+        self.begin_copying(&writer, pointer, epoch);
+        Ok(Created::New(writer))
     }
 
+    /// Has the log copied from now on; its `start` was in the connection of this epoch.
     fn begin_copying(self: &Arc<Self>, writer: &Writer, pointer: Option<Pointer>, epoch: u64) {
         let log = Arc::clone(writer.log());
         if let Some(pointer) = pointer {
             self.pointers.lock().insert(log.id(), pointer);
         }
-        log.deliver(Seq(1));
+        if epoch != UNKNOWN {
+            log.deliver(Seq(1));
+        }
         self.uncopied.send_modify(|count| *count += 1);
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
@@ -234,6 +241,7 @@ impl Redis {
     /// Makes a key lead to a new reply, unless it leads to one already.
     async fn claim(self: &Arc<Self>, pointer: &Pointer) -> Result<Claim, CreateError> {
         let begun = Instant::now();
+        self.let_keys_come_back().await;
         loop {
             let (answers, _) = self.ask(&wire::claim(pointer, CLAIM)).await?;
             match answers.get(1) {
@@ -249,6 +257,16 @@ impl Redis {
                 return Err(Unavailable.into());
             }
             sleep(CLAIM_PAUSE).await;
+        }
+    }
+
+    /// Waits until the replicas had time to put back what Redis may have lost before it was reached
+    /// anew: a key that is not there is not yet free.
+    async fn let_keys_come_back(&self) {
+        if let Some(connection) = self.link.connection_soon().await
+            && connection.epoch > 1
+        {
+            tokio::time::sleep_until(connection.since + KEYS_COME_BACK).await;
         }
     }
 
@@ -272,38 +290,19 @@ impl Redis {
         };
         let id = pointer.leads_to(stored);
         let id = id.ok_or(CreateError::IdempotencyMismatch)?;
-        Ok(self.find(id).await?)
+        // Whoever has claimed the key may be about to create it, or to put it back.
+        Ok(self.find(id).await.unwrap_or(None))
     }
 
-    /// Removes what an attempt to create a reply may have left, as soon as Redis answers.
-    fn withdraw(self: &Arc<Self>, id: ReplyId, pointer: Option<Pointer>) {
-        let this = Arc::clone(self);
-        self.runtime.spawn(async move {
-            let mut changes = this.link.changes();
-            loop {
-                if let State::Up(connection) = this.link.state() {
-                    let ours = match &pointer {
-                        None => None,
-                        Some(pointer) => {
-                            let pipe = wire::pointer_value(pointer);
-                            match this.link.ask(&connection, &pipe).await.as_deref() {
-                                Ok([Value::BulkString(stored)]) => {
-                                    pointer.is(stored).then_some(pointer)
-                                }
-                                Ok(_) => None,
-                                Err(_) => continue,
-                            }
-                        }
-                    };
-                    let pipe = wire::withdraw(id, ours);
-                    if this.link.ask(&connection, &pipe).await.is_ok() {
-                        return;
-                    }
-                } else if changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
+    /// Lets go of a key for which no reply is created after all. If that fails, the key does so by
+    /// itself in a moment.
+    async fn release(&self, pointer: &Pointer) {
+        if let Ok((answers, _)) = self.ask(&wire::pointer_value(pointer)).await
+            && let Some(Value::BulkString(stored)) = answers.first()
+            && pointer.is(stored)
+        {
+            let _ = self.ask(&wire::release(pointer)).await;
+        }
     }
 
     /// As [`super::Store::find`].
@@ -318,12 +317,12 @@ impl Redis {
     }
 
     /// Sends commands that may be sent twice, on a new connection if the one at hand turns out to
-    /// have failed. Gives the answers, and the epoch that they are of.
-    async fn ask(&self, pipe: &Pipeline) -> Result<(Vec<Value>, u64), Unavailable> {
+    /// have failed. Gives the answers, and the connection on which they came.
+    async fn ask(&self, pipe: &Pipeline) -> Result<(Vec<Value>, Connection), Unavailable> {
         for _ in 0..2 {
             let connection = self.link.connection_soon().await.ok_or(Unavailable)?;
             if let Ok(answers) = self.link.ask(&connection, pipe).await {
-                return Ok((answers, connection.epoch));
+                return Ok((answers, connection));
             }
         }
         Err(Unavailable)

@@ -175,13 +175,9 @@ pub(super) fn claim(pointer: &Pointer, lease: Duration) -> Pipeline {
     pipe
 }
 
-/// Removes whatever a creation that came to nothing may have left.
-pub(super) fn withdraw(id: ReplyId, pointer: Option<&Pointer>) -> Pipeline {
+pub(super) fn release(pointer: &Pointer) -> Pipeline {
     let mut pipe = pipe();
-    pipe.cmd("UNLINK").arg(events_key(id));
-    if let Some(pointer) = pointer {
-        pipe.cmd("DEL").arg(&pointer.key);
-    }
+    pipe.cmd("DEL").arg(&pointer.key);
     pipe
 }
 

@@ -1,5 +1,5 @@
 //! What is hurt: replicas, each behind a door that can be jammed, Redis and upstream behind proxies, and
-//! a simulator that gives each stream a frame every ten milliseconds.
+//! a simulator that gives each stream a frame at every beat.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,12 +10,10 @@ use tokio::task::JoinHandle;
 use super::http;
 use crate::{proxy::Proxy, redis::Redis, replica::Replica};
 
-/// A stream's frame comes every so often.
-const BEAT: Duration = Duration::from_millis(10);
 /// With `start` and `end`, a reply has 20 events.
 const DELTAS: &str = "18";
-/// From the first frame to the last: two before the deltas, three after them.
-pub const LENGTH: Duration = Duration::from_millis(230);
+/// The frames of a stream: two before the deltas, three after them.
+const FRAMES: u32 = 23;
 
 /// How a cluster is made.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +22,16 @@ pub struct Plan {
     /// Whether replies are in Redis.
     pub shared: bool,
     pub scenario: Option<Scenario>,
+    /// How often a stream gets a frame.
+    pub beat: Duration,
     pub settings: &'static [(&'static str, &'static str)],
+}
+
+impl Plan {
+    /// From a stream's first frame to its last.
+    pub fn length(&self) -> Duration {
+        self.beat * FRAMES
+    }
 }
 
 impl Default for Plan {
@@ -33,6 +40,7 @@ impl Default for Plan {
             replicas: 3,
             shared: true,
             scenario: None,
+            beat: Duration::from_millis(10),
             settings: &[],
         }
     }
@@ -68,7 +76,7 @@ impl Cluster {
             ..Options::default()
         });
         let prompter = prompter.await.unwrap();
-        let beating = tokio::spawn(beat(steps, simulator.journal().clone()));
+        let beating = tokio::spawn(beat(plan.beat, steps, simulator.journal().clone()));
         let upstream = Proxy::start(simulator.addr()).await;
         let endpoint = format!("http://{}", upstream.addr());
         let (redis, wire) = if plan.shared {
@@ -170,8 +178,8 @@ pub fn asks(body: &[u8], prompt: &str) -> bool {
 }
 
 /// Lets each open stream have one frame at a time.
-async fn beat(steps: Steps, journal: Journal) {
-    let mut beats = tokio::time::interval(BEAT);
+async fn beat(every: Duration, steps: Steps, journal: Journal) {
+    let mut beats = tokio::time::interval(every);
     loop {
         beats.tick().await;
         steps.release(journal.open());

@@ -107,6 +107,8 @@ impl Fault {
             (UpstreamFails, 1) => {
                 Promise::Prefix(&["failed/upstream_stalled", "failed/upstream_timeout"])
             }
+            // Every other request is refused, whose it is being chance: one reply may have it each time.
+            (UpstreamFails, _) => Promise::Prefix(&["failed/rate_limited"]),
             (StoppedElsewhere, _) => Promise::Prefix(&["stopped/viewer"]),
             _ => Promise::Whole,
         }
@@ -123,10 +125,14 @@ impl Fault {
             (AroundTheCreate, _) => &[("RETENTION_SECONDS", "4")],
             _ => &[],
         };
+        let plain = Plan::default();
+        // Without a message a stop takes its time, and the reply must still run then.
+        let slowly = (self, variant) == (StoppedElsewhere, 1);
         Plan {
             scenario,
             settings,
-            ..Plan::default()
+            beat: if slowly { plain.beat * 15 } else { plain.beat },
+            ..plain
         }
     }
 

@@ -55,9 +55,11 @@ pub struct Verdict {
 pub fn judge(sights: &[Sight], sent: &str, promise: Promise, since: Instant) -> Verdict {
     let mut verdict = Verdict::default();
     let mut agreed: BTreeMap<u64, &Seen> = BTreeMap::new();
-    for (number, sight) in sights.iter().enumerate() {
-        for wrong in &sight.wrongs {
-            verdict.wrongs.push(format!("viewer {number}: {wrong}"));
+    for sight in sights {
+        let number = sight.viewer;
+        for (wrong, times) in &sight.wrongs {
+            let wrong = format!("viewer {number}: {wrong}, {times} times");
+            verdict.wrongs.push(wrong);
         }
         count_ids(number, sight, &mut verdict);
         for seen in &sight.seen {
@@ -271,7 +273,10 @@ mod tests {
     }
 
     fn verdict(promise: Promise, seen: Vec<Vec<Seen>>) -> Verdict {
-        let sights: Vec<Sight> = seen.into_iter().map(sight).collect();
+        let mut sights: Vec<Sight> = seen.into_iter().map(sight).collect();
+        for (number, sight) in sights.iter_mut().enumerate() {
+            sight.viewer = number;
+        }
         judge(&sights, SENT, promise, Instant::now())
     }
 
@@ -419,8 +424,9 @@ mod tests {
     #[test]
     fn what_a_viewer_complains_of_is_a_violation() {
         let mut complaint = sight(whole());
-        complaint.wrongs.push("404 after event None".to_owned());
+        complaint.complain("404".to_owned());
+        complaint.complain("404".to_owned());
         let verdict = judge(&[complaint], SENT, Promise::Whole, Instant::now());
-        assert_eq!(verdict.wrongs, ["viewer 0: 404 after event None"]);
+        assert_eq!(verdict.wrongs, ["viewer 0: 404, 2 times"]);
     }
 }

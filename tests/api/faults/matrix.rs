@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use tokio::{task::JoinSet, time::sleep_until};
 
 use super::{
-    cluster::{Cluster, LENGTH, Plan},
+    cluster::{Cluster, Plan},
     fault::Fault,
     history::{Promise, judge},
     report::{self, Row},
@@ -84,12 +84,13 @@ async fn suffer(fault: Fault, runs: usize, variants: usize, plan: impl Fn(usize)
         batch += 1;
     }
     println!(
-        "fault {}: {} runs, {} struck, {:?}, refused {:?}, longest {:.1} s, {} violations",
+        "fault {}: {} runs, {} struck, {:?}, refused {:?} and POSTs {:?}, longest {:.1} s, {} violations",
         row.number,
         row.runs,
         row.struck,
         row.ends,
         row.refused,
+        row.refused_posts,
         row.longest.as_secs_f64(),
         row.violations.len()
     );
@@ -107,19 +108,21 @@ async fn strike(
     let before = row.violations.len();
     let mut cluster = Cluster::start(plan).await;
     let copy = fault.prepare(variant, &cluster).await;
-    let moment = tokio::time::Instant::now() + LENGTH + Duration::from_millis(150);
+    let spread = Plan::default().length();
+    let moment = tokio::time::Instant::now() + spread + Duration::from_millis(150);
     let mut runs = JoinSet::new();
     for number in 0..size {
         let run = Run {
             fault,
             variant,
             number,
+            length: plan.length(),
             prompt: format!("Sing of the river {}.{batch}.{number}", fault.number()),
             doors: cluster.addrs(),
             journal: cluster.journal(),
         };
         // So that the fault meets each at an event of its own, and some at the POST.
-        let length = u64::try_from(LENGTH.as_millis()).unwrap_or(u64::MAX);
+        let length = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         let early = Duration::from_millis(rand::rng().random_range(0..=length));
         runs.spawn(async move {
             sleep_until(moment - early).await;
@@ -190,8 +193,11 @@ fn count(
     }
     *row.ends.entry(verdict.end).or_default() += 1;
     let refused = outcome.sights.iter().flat_map(|sight| &sight.refused);
-    for status in refused.chain(&outcome.refused) {
+    for status in refused {
         *row.refused.entry(*status).or_default() += 1;
+    }
+    for status in &outcome.refused {
+        *row.refused_posts.entry(*status).or_default() += 1;
     }
     if outcome.posted.is_some() && outcome.sights.len() < VIEWERS {
         violations.push("a viewer is missing".to_owned());

@@ -32,8 +32,11 @@ pub struct Row {
     pub longest_stop: Option<Duration>,
     /// How the replies ended.
     pub ends: BTreeMap<String, usize>,
-    /// Answers to viewers and to POSTs that were refusals, by their status.
+    /// Answers to viewers that were neither events nor 204, by their status. A browser's
+    /// `EventSource` would give up there for good.
     pub refused: BTreeMap<u16, usize>,
+    /// Answers to a POST that were no reply, after which it was repeated.
+    pub refused_posts: BTreeMap<u16, usize>,
     pub violations: Vec<String>,
 }
 
@@ -54,6 +57,7 @@ impl Row {
             "longest_stop_ms": self.longest_stop.map(|time| time.as_millis()),
             "ends": self.ends,
             "refused": self.refused,
+            "refused_posts": self.refused_posts,
             "violations": self.violations,
         })
     }
@@ -76,14 +80,14 @@ pub fn write(rows: &[Row], took: Duration) -> String {
     });
     let mut table = format!(
         "# The fault matrix\n\nA {build} build, {} s, load average at the end {load}.\n\n\
-         | | fault | runs | struck | complete | prefix | lost | doubled | reordered | > 8 s | longest | violations |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | | fault | runs | struck | complete | prefix | lost | doubled | reordered | > 8 s | refused | longest | violations |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         took.as_secs()
     );
     for row in rows {
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s | {} |",
             row.number,
             row.name,
             row.runs,
@@ -94,13 +98,15 @@ pub fn write(rows: &[Row], took: Duration) -> String {
             row.doubled,
             row.reordered,
             row.late,
+            row.refused.values().sum::<usize>(),
             row.longest.as_secs_f64(),
             row.violations.len(),
         );
     }
     table.push_str(
         "\n*struck*: the reply had begun and not ended when the fault struck. *prefix*: broken off, with \
-         the same events and one end for all viewers. *longest*: from the fault, or from the POST if that \
+         the same events and one end for all viewers. *> 8 s*: viewers whose end came later than that. \
+         *refused*: answers to viewers that a browser would not come again after. *longest*: from the fault, or from the POST if that \
          was later, to the last viewer's end.\n",
     );
     if let Some(time) = rows.iter().filter_map(|row| row.longest_stop).max() {

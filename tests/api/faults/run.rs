@@ -13,7 +13,7 @@ use tokio::{task::JoinSet, time::sleep};
 use uuid::Uuid;
 
 use super::{
-    cluster::{LENGTH, asks},
+    cluster::asks,
     fault::Fault,
     http,
     viewer::{Habits, Sight, Viewer},
@@ -23,6 +23,8 @@ use super::{
 pub const VIEWERS: usize = 4;
 /// When a reply that has not ended is given up: four times the bound.
 pub const PATIENCE: Duration = Duration::from_secs(32);
+/// When a stop is too late: four times the bound.
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What became of a run.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Run {
     pub fault: Fault,
     pub variant: usize,
     pub number: usize,
+    /// How long upstream speaks.
+    pub length: Duration,
     pub prompt: String,
     pub doors: Vec<SocketAddr>,
     pub journal: Journal,
@@ -210,7 +214,7 @@ impl Run {
 
     /// Stops the reply at some event of its; gives the time to upstream's end, if it was not there before.
     async fn stop(&self, at: usize, path: &str) -> Result<Option<Duration>, String> {
-        let length = u64::try_from(LENGTH.as_millis()).unwrap_or(u64::MAX);
+        let length = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
         let early = rand::rng().random_range(0..length);
         sleep(Duration::from_millis(early)).await;
         let since = Instant::now();
@@ -244,6 +248,10 @@ impl Run {
         if !in_time {
             return Err("upstream's connection was never closed after a DELETE".to_owned());
         }
-        Ok((ending == Some(JournalEvent::ClientGone)).then_some(time))
+        let stopped = ending == Some(JournalEvent::ClientGone);
+        if stopped && time > STOP_PATIENCE {
+            return Err(format!("a DELETE took {time:?} to reach upstream"));
+        }
+        Ok(stopped.then_some(time))
     }
 }

@@ -4,6 +4,7 @@
 //! It judges nothing but the protocol between connections; the events are judged by the history.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -36,10 +37,11 @@ pub struct Habits {
 /// All that one viewer has seen.
 #[derive(Debug, Default)]
 pub struct Sight {
+    pub viewer: usize,
     pub seen: Vec<Seen>,
     pub connections: usize,
-    /// What the protocol forbids, in words.
-    pub wrongs: Vec<String>,
+    /// What the protocol forbids, in words, and how often it happened.
+    pub wrongs: BTreeMap<String, usize>,
     /// Answers that were neither events nor "no more", by their status.
     pub refused: Vec<u16>,
     /// When the `end` came.
@@ -48,6 +50,12 @@ pub struct Sight {
     pub late: bool,
     /// Whether a last connection was told with 204 not to come again.
     pub dismissed: bool,
+}
+
+impl Sight {
+    pub fn complain(&mut self, wrong: String) {
+        *self.wrongs.entry(wrong).or_default() += 1;
+    }
 }
 
 /// How a connection went.
@@ -88,7 +96,10 @@ impl Viewer {
             habits,
             last: None,
             retry: MAX_RETRY,
-            sight: Sight::default(),
+            sight: Sight {
+                viewer: number,
+                ..Sight::default()
+            },
             left: Vec::new(),
         }
     }
@@ -159,8 +170,7 @@ impl Viewer {
                     self.sight.refused.push(status);
                     if status == 404 {
                         self.sight
-                            .wrongs
-                            .push(format!("404 after event {:?}", self.last));
+                            .complain(format!("404 after event {:?}", self.last));
                     }
                     return Ok(Parted::Again);
                 }
@@ -168,7 +178,7 @@ impl Viewer {
             if body.ended {
                 if !body.decoded.is_empty() {
                     let wrong = "a body ended in good order in mid-event";
-                    self.sight.wrongs.push(wrong.to_owned());
+                    self.sight.complain(wrong.to_owned());
                 }
                 return Ok(Parted::Again);
             }
@@ -216,13 +226,13 @@ impl Viewer {
             .and_then(|line| line.strip_prefix("id: ")?.parse().ok());
         let name = lines.next().and_then(|line| line.strip_prefix("event: "));
         let (Some(id), Some(name)) = (id, name) else {
-            self.sight.wrongs.push(format!("no event: {block:?}"));
+            self.sight.complain(format!("no event: {block:?}"));
             return false;
         };
         if name == "ping" {
             if id != self.last.unwrap_or(0) {
                 let wrong = format!("a ping moves the cursor from {:?} to {id}", self.last);
-                self.sight.wrongs.push(wrong);
+                self.sight.complain(wrong);
             }
             return false;
         }

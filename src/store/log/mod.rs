@@ -9,22 +9,24 @@
 //! learn the difference. This module knows nothing of HTTP, of upstream, of Redis or of other
 //! replies.
 
+mod reader;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::VecDeque,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use slab::Slab;
 use tokio::time::Instant;
 
-use super::{
-    Unavailable,
-    page::{CatchUp, Elsewhere},
-};
+pub use self::reader::{Next, Reader};
+use self::state::{State, register};
+use super::{Unavailable, page::Elsewhere, sync::Mutex};
 use crate::event::{self, Created, End, ReplyId, Seq};
 
 /// How long a copied reply is kept running unread at least. Readers on other replicas are known
@@ -63,45 +65,6 @@ pub struct Log {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
-struct State {
-    /// How many events came before the first of `blocks`; 0 unless the log is written elsewhere.
-    base: u64,
-    /// The blocks of the events `base + 1`, `base + 2` …, encoded.
-    blocks: VecDeque<Bytes>,
-    /// The newest event that readers may see.
-    visible: Seq,
-    /// The last block is an `end`; nothing is added any more.
-    ended: bool,
-    /// The log is no longer there to be read, and never got an `end` that can be.
-    gone: bool,
-    /// The readers that are open, each with its waker while it waits.
-    readers: Slab<Option<Waker>>,
-    /// When the last reader left, or when the reply was created.
-    unread_since: Instant,
-    stop: Option<StopRequest>,
-    /// The generation, while it waits for a stop.
-    producer: Option<Waker>,
-    /// Whoever copies the log, while it waits for events.
-    copier: Option<Waker>,
-}
-
-/// What a reader finds behind its cursor.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The event that follows.
-    Block {
-        /// Its number.
-        seq: Seq,
-        /// Its bytes on the wire.
-        block: Bytes,
-        /// Whether it is the `end`.
-        last: bool,
-    },
-    /// There is nothing behind the cursor and never will be.
-    Nothing,
-}
-
 /// A log as it stands.
 #[derive(Debug, PartialEq)]
 pub struct Snapshot {
@@ -128,18 +91,7 @@ impl Log {
             id,
             created,
             origin,
-            state: Mutex::new(State {
-                base: 0,
-                blocks: VecDeque::new(),
-                visible: Seq::ZERO,
-                ended: false,
-                gone: false,
-                readers: Slab::new(),
-                unread_since: Instant::now(),
-                stop: None,
-                producer: None,
-                copier: None,
-            }),
+            state: Mutex::new(State::new()),
         }
     }
 
@@ -185,12 +137,7 @@ impl Log {
     /// Opens a reader. While it is open the reply counts as read.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Reader {
-        let key = self.state.lock().readers.insert(None);
-        Reader {
-            log: Arc::clone(self),
-            key,
-            catch_up: CatchUp::default(),
-        }
+        Reader::open(Arc::clone(self))
     }
 
     /// The reply as it stands. Counts as reading it.
@@ -199,15 +146,17 @@ impl Log {
     ///
     /// [`Unavailable`] where the log is written elsewhere and cannot be had just now.
     pub async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
-        let (mut blocks, mut last) = {
+        let (mut blocks, mut last, whole) = {
             let mut state = self.state.lock();
             state.unread_since = Instant::now();
             let Seq(last) = state.visible;
             let kept = usize::try_from(last - state.base).unwrap_or(usize::MAX);
             let kept: Vec<Bytes> = state.blocks.iter().take(kept).cloned().collect();
-            (kept, state.visible)
+            (kept, state.visible, state.base == 0)
         };
-        if let Origin::Elsewhere(elsewhere) = &self.origin {
+        if let Origin::Elsewhere(elsewhere) = &self.origin
+            && !whole
+        {
             let _turn = elsewhere.turn().await;
             blocks.clear();
             let mut cursor = Seq::ZERO;
@@ -389,12 +338,12 @@ impl Log {
 
     /// Takes over the `end` that another replica has written behind `stored`, in place of whatever
     /// was written here since. Returns false, and changes nothing, if readers here have already
-    /// seen more.
+    /// seen more or an `end`, or if it does not follow what is written here.
     pub(super) fn cut(&self, stored: Seq, end: Bytes) -> bool {
         let mut wakers = Vec::new();
         {
             let mut state = self.state.lock();
-            if state.visible > stored {
+            if state.visible > stored || stored > state.last() || state.shows_end() {
                 return false;
             }
             let Ok(kept) = usize::try_from(stored.0) else {
@@ -441,257 +390,5 @@ impl Log {
             state.take_readers(&mut wakers);
         }
         wakers.drain(..).for_each(Waker::wake);
-    }
-}
-
-impl State {
-    fn last(&self) -> Seq {
-        Seq(self.base + self.blocks.len() as u64)
-    }
-
-    fn shows_end(&self) -> bool {
-        self.ended && self.visible == self.last()
-    }
-
-    fn show_to(&mut self, last: Seq, wakers: &mut Vec<Waker>) {
-        let last = last.min(self.last());
-        if last > self.visible {
-            self.visible = last;
-            self.take_readers(wakers);
-        }
-    }
-
-    fn take_readers(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(
-            self.readers
-                .iter_mut()
-                .filter_map(|(_, waker)| waker.take()),
-        );
-    }
-
-    fn batch(&self, after: Seq, limit: usize) -> Batch {
-        let skip = usize::try_from(after.0.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        let blocks = self.blocks.iter().skip(skip).take(limit);
-        let blocks: Vec<Bytes> = blocks.cloned().collect();
-        Batch {
-            ends: self.ended && skip.saturating_add(blocks.len()) >= self.blocks.len(),
-            blocks,
-        }
-    }
-
-    fn look(&self, cursor: Seq) -> Look {
-        if self.gone {
-            Look::Found(Next::Nothing)
-        } else if cursor >= self.visible {
-            if self.shows_end() {
-                Look::Found(Next::Nothing)
-            } else {
-                Look::Wait
-            }
-        } else {
-            let index = cursor.0.checked_sub(self.base);
-            let index = index.and_then(|index| usize::try_from(index).ok());
-            match index.and_then(|index| self.blocks.get(index)) {
-                Some(block) => {
-                    let seq = cursor.next();
-                    Look::Found(Next::Block {
-                        seq,
-                        block: block.clone(),
-                        last: seq == self.visible && self.shows_end(),
-                    })
-                }
-                None => Look::Fetch,
-            }
-        }
-    }
-}
-
-/// Where the event behind a cursor is.
-enum Look {
-    Found(Next),
-    /// Not yet written.
-    Wait,
-    /// No longer kept here.
-    Fetch,
-}
-
-fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
-    match slot {
-        Some(waker) => waker.clone_from(cx.waker()),
-        None => *slot = Some(cx.waker().clone()),
-    }
-}
-
-/// One open reader of a log. Dropping it closes it.
-#[derive(Debug)]
-pub struct Reader {
-    log: Arc<Log>,
-    key: usize,
-    catch_up: CatchUp,
-}
-
-impl Reader {
-    /// The event behind `cursor`, or, while there is none, a promise to wake the task.
-    ///
-    /// A cursor ahead of a running log waits until the log gets there.
-    pub fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Next> {
-        loop {
-            match self.catch_up.poll_next(cursor, cx) {
-                Poll::Ready(Some(next)) => return Poll::Ready(next),
-                Poll::Ready(None) => {}
-                Poll::Pending => return Poll::Pending,
-            }
-            let mut state = self.log.state.lock();
-            match state.look(cursor) {
-                Look::Found(next) => return Poll::Ready(next),
-                Look::Wait => {
-                    if let Some(slot) = state.readers.get_mut(self.key) {
-                        register(slot, cx);
-                    }
-                    return Poll::Pending;
-                }
-                Look::Fetch => {}
-            }
-            drop(state);
-            match &self.log.origin {
-                Origin::Elsewhere(elsewhere) => self.catch_up.fetch(elsewhere, cursor),
-                // Such a log keeps all of its blocks.
-                Origin::Here | Origin::Copied => return Poll::Ready(Next::Nothing),
-            }
-        }
-    }
-
-    /// As [`Reader::poll_next`], to await.
-    pub async fn read_after(&mut self, cursor: Seq) -> Next {
-        std::future::poll_fn(|cx| self.poll_next(cursor, cx)).await
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut state = self.log.state.lock();
-        state.readers.try_remove(self.key);
-        state.unread_since = Instant::now();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    fn log() -> Arc<Log> {
-        Arc::new(Log::new(ReplyId::random(), Created::now(), Origin::Here))
-    }
-
-    fn add(log: &Log, blocks: &[&'static str], ends: bool) -> bool {
-        log.add(
-            blocks.iter().map(|b| Bytes::from_static(b.as_bytes())),
-            ends,
-            &mut Vec::new(),
-        )
-    }
-
-    fn block(seq: u64, text: &'static str, last: bool) -> Next {
-        Next::Block {
-            seq: Seq(seq),
-            block: Bytes::from_static(text.as_bytes()),
-            last,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reader_gets_what_is_there_and_then_what_comes() {
-        let log = log();
-        add(&log, &["a", "b"], false);
-        let mut reader = log.reader();
-        assert_eq!(reader.read_after(Seq(0)).await, block(1, "a", false));
-        assert_eq!(reader.read_after(Seq(1)).await, block(2, "b", false));
-        let mut waiting = Box::pin(reader.read_after(Seq(2)));
-        assert_eq!(waiting.as_mut().now_or_never(), None);
-        add(&log, &["c"], true);
-        assert_eq!(waiting.await, block(3, "c", true));
-        assert_eq!(reader.read_after(Seq(3)).await, Next::Nothing);
-    }
-
-    #[tokio::test]
-    async fn a_cursor_ahead_of_a_running_log_waits_until_the_log_gets_there() {
-        let log = log();
-        add(&log, &["a"], false);
-        let mut reader = log.reader();
-        let mut waiting = Box::pin(reader.read_after(Seq(2)));
-        assert_eq!(waiting.as_mut().now_or_never(), None);
-        add(&log, &["b"], false);
-        assert_eq!(waiting.as_mut().now_or_never(), None);
-        add(&log, &["c"], false);
-        assert_eq!(waiting.await, block(3, "c", false));
-    }
-
-    #[tokio::test]
-    async fn a_cursor_beyond_everything_is_let_go_at_the_end() {
-        let log = log();
-        let mut reader = log.reader();
-        let mut waiting = Box::pin(reader.read_after(Seq(u64::MAX)));
-        assert_eq!(waiting.as_mut().now_or_never(), None);
-        add(&log, &["a"], true);
-        assert_eq!(waiting.await, Next::Nothing);
-    }
-
-    #[test]
-    fn nothing_is_added_after_the_end() {
-        let log = log();
-        assert!(add(&log, &["a"], true));
-        assert!(!add(&log, &["b"], false));
-        assert_eq!(log.tail(), (Seq(1), true));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_clock_of_an_unread_reply_runs_from_the_last_readers_leaving() {
-        let log = log();
-        let reader = log.reader();
-        let second = log.reader();
-        let patience = Duration::from_secs(60);
-        let mut unread = Box::pin(log.unread_for(patience));
-        let far = Duration::from_secs(1000);
-        assert!(tokio::time::timeout(far, unread.as_mut()).await.is_err());
-        drop(reader);
-        assert!(tokio::time::timeout(far, unread.as_mut()).await.is_err());
-        drop(second);
-        let left = Instant::now();
-        unread.await;
-        assert_eq!(left.elapsed().as_secs(), 60);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_snapshot_counts_as_reading() {
-        let log = log();
-        let mut unread = Box::pin(log.unread_for(Duration::from_secs(60)));
-        assert!(
-            tokio::time::timeout(Duration::from_secs(59), unread.as_mut())
-                .await
-                .is_err()
-        );
-        let _ = log.snapshot().await;
-        assert!(
-            tokio::time::timeout(Duration::from_secs(59), unread.as_mut())
-                .await
-                .is_err()
-        );
-        assert!(
-            tokio::time::timeout(Duration::from_secs(2), unread)
-                .await
-                .is_ok()
-        );
-    }
-
-    #[tokio::test]
-    async fn the_first_stop_request_counts() {
-        let log = log();
-        let mut stopped = Box::pin(log.stop_requested());
-        assert_eq!(stopped.as_mut().now_or_never(), None);
-        log.request_stop(StopRequest::Viewer);
-        log.request_stop(StopRequest::Shutdown);
-        assert_eq!(stopped.await, StopRequest::Viewer);
     }
 }
