@@ -489,6 +489,44 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
 }
 
 #[actix_web::test]
+async fn a_producer_that_alone_is_cut_off_goes_on_for_its_own_viewers_and_the_others_are_told() {
+    let redis = Redis::start().await;
+    let wire = Proxy::start(redis.addr()).await;
+    let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
+    let [there] = replicas(&redis.url(), &[]).await;
+    let path = here.start("river").await;
+    let (mut near, mut far) = (here.events(&path, 0).await, there.events(&path, 0).await);
+    here.steps.release(5);
+    let (mut nears, mut fars) = (Vec::new(), Vec::new());
+    while fars.len() < 4 {
+        nears.push(near.next_stored().await.unwrap());
+        fars.push(far.next_stored().await.unwrap());
+    }
+    for way in [Way::Up, Way::Down] {
+        wire.set(Which::All, Effect::Hold(way));
+    }
+    here.steps.release(5);
+    while nears.len() < 9 {
+        nears.push(near.next_stored().await.unwrap());
+    }
+    fars.extend(far.rest().await);
+    assert_eq!(proven(&fars)["error"]["code"], "producer_lost");
+    assert_eq!(blocks(&fars[..4]), blocks(&nears[..4]));
+
+    wire.lift();
+    store_is(&here, "up").await;
+    here.steps.release(10_000);
+    nears.extend(near.rest().await);
+    assert_eq!(proven(&nears)["status"], "completed");
+    // What the others were told stands, and who comes with more is told so.
+    let again = there.events(&path, 0).await.rest().await;
+    assert_eq!(blocks(&again), blocks(&fars));
+    let moved = there.get(&format!("{path}/events?after=9")).await;
+    assert_eq!(moved.status, 400);
+    assert_eq!(moved.json().await["code"], "cursor_ahead");
+}
+
+#[actix_web::test]
 async fn within_seconds_of_redis_answering_again_the_copy_is_whole_and_growing() {
     // A second is promised; the deadline is four times as long.
     const DEADLINE: Duration = Duration::from_secs(4);
