@@ -5,10 +5,10 @@
 //! answers anew the copy is compared: what is missing is appended, what is broken is rewritten, and
 //! where another replica has ended the log in the meantime, that end stands.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use log::{info, warn};
 use redis::Value;
 use tokio::time::sleep;
@@ -34,8 +34,16 @@ enum Copy {
     Ended,
 }
 
-/// Copies a log whose `start` is copied, to its end. Readers here see what is copied.
-pub(super) async fn copy(redis: &Redis, log: &Log, mut epoch: u64) {
+/// Copies a log whose `start` was copied in this epoch, to its end. Readers here see what is copied.
+pub(super) async fn copy(redis: &Redis, log: &Log, epoch: u64) {
+    let copied = AssertUnwindSafe(copy_to_end(redis, log, epoch));
+    if copied.catch_unwind().await.is_err() {
+        // A fault of ours; those who read it here are not to wait for ever.
+        show_all(log).await;
+    }
+}
+
+async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
     let mut copied = Seq(1);
     let mut changes = redis.link.changes();
     while log.written() != (copied, true) {

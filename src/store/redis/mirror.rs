@@ -141,21 +141,41 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
     };
     redis.subscribe(Subscription::Begin(id));
     let log = Arc::clone(&mirror.log);
-    redis.runtime.spawn(follow(Arc::clone(redis), mirror));
+    redis.runtime.spawn(follow(Following {
+        redis: Arc::clone(redis),
+        mirror,
+    }));
     Ok(Some(log))
 }
 
+/// That somebody keeps a mirror up to date. Whatever ends it, no viewer is left with a log that
+/// nobody feeds: one that came in the last moment is let go, and comes again.
+struct Following {
+    redis: Arc<Redis>,
+    mirror: Arc<Mirror>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let log = &self.mirror.log;
+        self.redis.mirrors.lock().remove(&log.id());
+        self.redis.subscribe(Subscription::End(log.id()));
+        if !log.tail().1 {
+            log.vanish();
+        }
+    }
+}
+
 /// Keeps a mirror up to date until the reply ends, or nobody has read it for a while.
-async fn follow(redis: Arc<Redis>, mirror: Arc<Mirror>) {
+async fn follow(following: Following) {
+    let Following { redis, mirror } = &following;
     while !mirror.log.tail().1 && !mirror.log.is_gone() && mirror.log.idle() < LINGER {
-        if read(&redis, &mirror).await {
+        if read(redis, mirror).await {
             continue;
         }
         // A message that came while it was read has left a permit.
         let _ = timeout(LOOK, mirror.wake.notified()).await;
     }
-    redis.mirrors.lock().remove(&mirror.log.id());
-    redis.subscribe(Subscription::End(mirror.log.id()));
 }
 
 /// Reads what follows; true if there may be more.
