@@ -1,12 +1,12 @@
 //! What a server that is asked to exit does before its workers stop: it refuses new replies, sends
-//! viewers on that can go elsewhere, and lets the replies that run come to their end.
+//! viewers on that can go elsewhere, and lets the replies that run come to their end and be read.
 //!
 //! The server answers meanwhile. This module knows nothing of HTTP or of signals.
 
 use std::time::Duration;
 
 use log::{info, warn};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{store::Store, viewer::MoveSignal};
 
@@ -17,19 +17,29 @@ const MOVE_SPREAD: Duration = Duration::from_secs(5);
 /// until other replicas have it; both need a moment.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Resolves when no reply runs and no viewer is to be moved any more. Replies get `patience` to end
-/// by themselves, and are then stopped. Viewers are moved if there are `moves`.
-pub async fn drain(store: &Store, moves: Option<&MoveSignal>, patience: Duration) {
+/// Resolves when no reply runs, and no viewer is to be moved or waited for any more. Replies get
+/// `patience` to end by themselves, and are then stopped. Viewers are moved if there is a place
+/// `elsewhere`; those that stay have until `patience` is over to read.
+pub async fn drain(store: &Store, viewers: &MoveSignal, elsewhere: bool, patience: Duration) {
+    let deadline = Instant::now() + patience;
     store.refuse_new();
     info!(
         running = store.running(), seconds = patience.as_secs_f64();
         "draining; a second signal exits at once"
     );
     tokio::join!(end_replies(store, patience), async {
-        if let Some(moves) = moves {
-            move_viewers(moves, MOVE_SPREAD.min(patience)).await;
+        if elsewhere {
+            move_viewers(viewers, MOVE_SPREAD.min(patience)).await;
         }
     });
+    let read = async {
+        if !elsewhere {
+            viewers.all_left().await;
+        }
+        viewers.nobody_stays().await;
+    };
+    // Those that do not read at all are let go by the write time-out before that.
+    let _ = timeout_at(deadline, read).await;
 }
 
 async fn end_replies(store: &Store, patience: Duration) {
@@ -53,14 +63,12 @@ async fn move_viewers(moves: &MoveSignal, spread: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt as _;
-    use tokio::time::Instant;
-
     use super::*;
     use crate::{
         config::StoreConfig,
         store::{CreateError, Created, StopRequest, Writer},
     };
+    use futures_util::FutureExt as _;
 
     const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -82,7 +90,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn with_nothing_to_wait_for_the_drain_is_over_at_once() {
         let (store, moves) = (store(), MoveSignal::default());
-        let drained = drain(&store, Some(&moves), PATIENCE).now_or_never();
+        let drained = drain(&store, &moves, true, PATIENCE).now_or_never();
         assert!(drained.is_some());
         assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
         assert!(moves.listen().is_none());
@@ -91,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_place_to_move_to_nobody_is_moved() {
         let (store, moves) = (store(), MoveSignal::default());
-        drain(&store, None, PATIENCE).await;
+        drain(&store, &moves, false, PATIENCE).await;
         assert!(moves.listen().is_some());
     }
 
@@ -105,7 +113,8 @@ mod tests {
             // Leaves an end behind.
             drop(writer);
         };
-        tokio::join!(drain(&store, None, PATIENCE), reply);
+        let moves = MoveSignal::default();
+        tokio::join!(drain(&store, &moves, false, PATIENCE), reply);
         assert_eq!(begun.elapsed().as_secs(), 100);
     }
 
@@ -119,7 +128,8 @@ mod tests {
             assert_eq!(begun.elapsed().as_secs(), 120);
             drop(writer);
         };
-        let both = async { tokio::join!(drain(&store, None, PATIENCE), reply) };
+        let moves = MoveSignal::default();
+        let both = async { tokio::join!(drain(&store, &moves, false, PATIENCE), reply) };
         timeout(PATIENCE * 2, both).await.unwrap();
         assert_eq!(begun.elapsed().as_secs(), 120);
     }
@@ -129,7 +139,7 @@ mod tests {
         let store = store();
         let _writer = started(&store).await;
         let begun = Instant::now();
-        drain(&store, None, PATIENCE).await;
+        drain(&store, &MoveSignal::default(), false, PATIENCE).await;
         assert_eq!(begun.elapsed(), PATIENCE + END_TIMEOUT);
     }
 
@@ -142,13 +152,44 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(2)).await;
             drop(listener);
         };
-        tokio::join!(drain(&store, Some(&moves), PATIENCE), leaves);
+        tokio::join!(drain(&store, &moves, true, PATIENCE), leaves);
         assert_eq!(begun.elapsed().as_secs(), 2);
 
         let moves = MoveSignal::default();
         let _never_leaves = moves.listen().unwrap();
         let begun = Instant::now();
-        drain(&store, Some(&moves), PATIENCE).await;
+        drain(&store, &moves, true, PATIENCE).await;
         assert_eq!(begun.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn viewers_that_cannot_go_elsewhere_may_read_to_the_end() {
+        for elsewhere in [true, false] {
+            let (store, moves) = (store(), MoveSignal::default());
+            let stays = moves.stay();
+            let listener = (!elsewhere).then(|| moves.listen().unwrap());
+            let begun = Instant::now();
+            let leave = async {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                drop(stays);
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                drop(listener);
+            };
+            let drained = async {
+                drain(&store, &moves, elsewhere, PATIENCE).await;
+                begun.elapsed().as_secs()
+            };
+            let (took, ()) = tokio::join!(drained, leave);
+            assert_eq!(took, if elsewhere { 30 } else { 40 });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn viewers_that_read_for_ever_are_not_waited_for_longer_than_replies() {
+        let (store, moves) = (store(), MoveSignal::default());
+        let _stays = moves.stay();
+        let begun = Instant::now();
+        drain(&store, &moves, false, PATIENCE).await;
+        assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

@@ -222,8 +222,7 @@ impl Server {
         let handle = actix.handle();
         let end = async {
             shutdown.await;
-            let moves = store.is_shared().then_some(&moves);
-            drain::drain(&store, moves, patience).await;
+            drain::drain(&store, &moves, store.is_shared(), patience).await;
             handle.stop(true).await;
             // The server itself then resolves.
             std::future::pending::<()>().await;

@@ -105,7 +105,7 @@ pub(super) async fn create(
     let location = (header::LOCATION, path(&log));
     if wants_events(&request) {
         // Never moved: a client does not repeat a POST by itself.
-        let viewer = events::viewer(&log, Seq::ZERO, &service);
+        let viewer = events::viewer(&log, Seq::ZERO, &service).staying(service.moves.stay());
         return Ok(events::head().insert_header(location).body(viewer));
     }
     let mut response = if new {

@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use rand::RngExt as _;
 use tokio::time::{Instant, Sleep};
 
-pub use self::moving::{Listener, MoveSignal};
+pub use self::moving::{Listener, MoveSignal, Stay};
 use crate::{
     event::{self, Seq},
     store::{Next, Reader},
@@ -52,6 +52,8 @@ pub struct Viewer {
     done: bool,
     /// Where it hears that it must move; `None` if it never must.
     listener: Option<Listener>,
+    /// Its place among those who are waited for; held for its drop alone.
+    _stay: Option<Stay>,
     /// When to move, once it must.
     leave_at: Option<Instant>,
 }
@@ -85,6 +87,7 @@ impl Viewer {
             opened: false,
             done: false,
             listener: None,
+            _stay: None,
             leave_at: None,
         }
     }
@@ -94,6 +97,15 @@ impl Viewer {
     pub fn movable(self, listener: Listener) -> Self {
         Self {
             listener: Some(listener),
+            ..self
+        }
+    }
+
+    /// Has the viewer waited for when this replica drains. For those whose clients do not come again.
+    #[must_use]
+    pub fn staying(self, stay: Stay) -> Self {
+        Self {
+            _stay: Some(stay),
             ..self
         }
     }

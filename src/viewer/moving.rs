@@ -1,4 +1,5 @@
-//! The sign to move: given once, when this replica drains, to the viewers that can go elsewhere.
+//! The sign to move: given once, when this replica drains, to the viewers that can go elsewhere. Those
+//! that cannot are counted, so that they can be waited for.
 //!
 //! One signal serves the process. A viewer that listens costs a place in a list and one waker; while
 //! it streams it looks at a flag and takes no lock. This module does not know why viewers must move.
@@ -11,7 +12,10 @@ use std::{
 
 use parking_lot::Mutex;
 use slab::Slab;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// Tells viewers to move. A cheap handle, to be cloned.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,7 @@ struct Shared {
     given: OnceLock<Given>,
     listeners: Mutex<Slab<Option<Waker>>>,
     last_left: Notify,
+    staying: watch::Sender<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +69,39 @@ impl MoveSignal {
         })
     }
 
+    /// Counts one that is never moved.
+    #[must_use]
+    pub fn stay(&self) -> Stay {
+        self.shared.staying.send_modify(|count| *count += 1);
+        Stay {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Resolves once all have left that are never moved.
+    pub async fn nobody_stays(&self) {
+        let mut staying = self.shared.staying.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        let _ = staying.wait_for(|count| *count == 0).await;
+    }
+
     /// Resolves once nobody listens. For one task only.
     pub async fn all_left(&self) {
         while !self.shared.listeners.lock().is_empty() {
             self.shared.last_left.notified().await;
         }
+    }
+}
+
+/// A viewer's place among those who are never moved. Dropping it says that the viewer has left.
+#[derive(Debug)]
+pub struct Stay {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.shared.staying.send_modify(|count| *count -= 1);
     }
 }
 

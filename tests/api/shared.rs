@@ -759,3 +759,31 @@ async fn a_server_that_drains_moves_its_viewers_to_another_replica_and_they_miss
     let snapshot: Value = there.snapshot(&path).await;
     assert_eq!(snapshot["status"], "completed");
 }
+
+#[actix_web::test]
+async fn a_stream_in_the_answer_to_a_post_stays_whoever_produces_the_reply() {
+    let redis = Redis::start().await;
+    let [here, mut there] = pair(&redis).await;
+    let body = json!({"prompt": "river"});
+    let key = ("Idempotency-Key", "0123456789abcdef");
+    here.post(&body, &[key]).await;
+    let streamed = [key, ("Accept", "text/event-stream")];
+    let mut stream = there.post(&body, &streamed).await;
+    here.steps.release(6);
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        seen.push(stream.next_stored().await.unwrap());
+    }
+    there.begin_shutdown();
+    let draining = async {
+        while there.get("/readyz").await.status != 503 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the drain", draining).await;
+    here.steps.release(10_000);
+    seen.extend(stream.rest().await);
+    assert_eq!(proven(&seen)["status"], "completed");
+    drop(stream);
+    there.stopped().await;
+}
