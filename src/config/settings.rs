@@ -191,7 +191,7 @@ pub struct Settings {
     #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     pub drain_seconds: Duration,
 
-    /// redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for TLS: shares replies with the other
+    /// redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS: shares replies with the other
     /// replicas that have the same; unset, they are in this process's memory. Others on this machine
     /// can see a flag: better the environment
     #[arg(long, env = "REDIS_URL", value_name = "URL")]

@@ -12,6 +12,7 @@
 )]
 
 mod app;
+mod browser;
 mod client;
 mod proxy;
 mod redis;

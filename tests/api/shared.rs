@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Replicas over one store. Each has a simulator of its own, whose frames wait for their release.
-async fn replicas<const N: usize>(url: &str, flags: &[&str]) -> [TestApp; N] {
+pub async fn replicas<const N: usize>(url: &str, flags: &[&str]) -> [TestApp; N] {
     let url = format!("--redis-url={url}");
     let mut apps = Vec::new();
     for _ in 0..N {
