@@ -192,6 +192,27 @@ async fn the_same_key_on_another_replica_finds_the_reply_and_pays_once() {
 }
 
 #[actix_web::test]
+async fn a_key_that_leads_to_another_reply_by_now_is_not_taken_back() {
+    let redis = Redis::start().await;
+    let [here] = replicas(&redis.url(), &[]).await;
+    let key = [("Idempotency-Key", "0123456789abcdef")];
+    let first = here.post(&json!({"prompt": "river"}), &key).await;
+    let path = first.header("location").unwrap().to_owned();
+    let Answer::List(keys) = redis.command(&["KEYS", "rasta:key:*"]).await else {
+        panic!("a list")
+    };
+    let [Answer::Text(stored)] = &keys[..] else {
+        panic!("one key, and not {keys:?}")
+    };
+    // As if this replica had been silent for so long that another one has begun a reply.
+    redis.command(&["SET", stored, "of another reply"]).await;
+    here.steps.release(10_000);
+    here.events(&path, 0).await.rest().await;
+    let kept = redis.command(&["GET", stored]).await;
+    assert_eq!(kept, Answer::Text("of another reply".to_owned()));
+}
+
+#[actix_web::test]
 async fn a_caller_that_leaves_before_the_answer_finds_its_reply_alive_by_its_key() {
     use tokio::io::AsyncWriteExt as _;
     let redis = Redis::start().await;

@@ -237,12 +237,14 @@ fn add_all(pipe: &mut Pipeline, terms: &Terms<'_>, after: Seq, blocks: &[Bytes],
 }
 
 fn keep(pipe: &mut Pipeline, terms: &Terms<'_>) {
-    pipe.cmd("PEXPIRE")
-        .arg(events_key(terms.id))
-        .arg(millis(terms.keep));
+    let time = millis(terms.keep);
+    pipe.cmd("PEXPIRE").arg(events_key(terms.id)).arg(time);
     if let Some(pointer) = terms.pointer {
+        // A key that leads to another reply by now stays that reply's: whoever claimed it first and
+        // was then silent for too long has lost it.
         pipe.cmd("SET").arg(&pointer.key).arg(&pointer.value);
-        pipe.arg("PX").arg(millis(terms.keep));
+        pipe.arg("NX").arg("PX").arg(time);
+        pipe.cmd("PEXPIRE").arg(&pointer.key).arg(time);
     }
 }
 
