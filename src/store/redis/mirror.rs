@@ -16,7 +16,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use log::{info, warn};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit},
@@ -25,14 +24,11 @@ use tokio::{
 
 use super::{
     LEASE, Redis,
-    link::Trouble,
     wakes::Subscription,
     wire::{self, Entry},
 };
 use crate::{
-    event::{
-        self, End, ErrorCode, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
-    },
+    event::{self, ReplyId, Seq},
     store::{
         Unavailable,
         log::Log,
@@ -203,7 +199,7 @@ async fn read(redis: &Redis, mirror: &Mirror) -> bool {
 }
 
 /// The blocks of those entries that follow `cursor` without a gap, up to the first `end`.
-fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> (Vec<Bytes>, bool) {
+pub(super) fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> (Vec<Bytes>, bool) {
     let (mut blocks, mut seq) = (Vec::with_capacity(entries.len()), cursor);
     for entry in entries {
         if entry.seq != seq.next() {
@@ -254,6 +250,12 @@ impl Mirror {
     pub(super) fn begin_finish(&self) -> bool {
         !std::mem::replace(&mut *self.finishing.lock(), true)
     }
+
+    /// Whatever came of it; if there is an end now, it is read.
+    pub(super) fn finished_trying(&self) {
+        *self.finishing.lock() = false;
+        self.wake();
+    }
 }
 
 impl Elsewhere for Copied {
@@ -298,79 +300,6 @@ impl Elsewhere for Copied {
         let wholes = self.redis.upgrade().map(|redis| Arc::clone(&redis.wholes));
         async move { wholes?.acquire_owned().await.ok() }.boxed()
     }
-}
-
-/// Writes the `end` of a reply whose producer is lost, behind the longest beginning that is there.
-pub(super) async fn finish(redis: Arc<Redis>, mirror: Arc<Mirror>) {
-    let name = mirror.log.id().short();
-    // Else somebody was quicker, or the next round tries again.
-    if let Ok(true) = try_finish(&redis, &mirror).await {
-        warn!(reply = name.as_str(); "its producer is lost: the reply was ended");
-    }
-    *mirror.finishing.lock() = false;
-    mirror.wake();
-}
-
-async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
-    let id = mirror.log.id();
-    let connection = redis.link.connection().ok_or(Trouble)?;
-    let mut watching = redis.link.watching(connection.epoch).await?;
-    watching.watch(&wire::events_key(id)).await?;
-    let pipe = wire::compare(id, Seq::ZERO);
-    let entries = watching.ask(&pipe).await?.into_iter().nth(1);
-    let entries = entries.and_then(wire::entries).ok_or(Trouble)?;
-    let stored = entries.len();
-    let (blocks, ends) = in_a_row(Seq::ZERO, entries);
-    let last = Seq(blocks.len() as u64);
-    if mirror.log.tail().0 > last {
-        // Redis and the producer were lost together, and viewers here have seen more than is
-        // left. They are let go; when they come back they are told.
-        let name = id.short();
-        info!(reply = name.as_str(); "a reply was lost together with its producer");
-        mirror.log.vanish();
-    }
-    if blocks.is_empty() || ends {
-        watching.done().await;
-        return Ok(false);
-    }
-    let end = lost(mirror, &blocks, last.next());
-    let terms = wire::Terms {
-        owner: &mirror.owner,
-        ..redis.terms(id, None, true)
-    };
-    let pipe = if blocks.len() == stored {
-        wire::finish(&terms, last, &end)
-    } else {
-        let blocks: Vec<Bytes> = blocks.into_iter().chain([end]).collect();
-        wire::rewrite(&terms, &blocks, true)
-    };
-    let written = !watching.ask(&pipe).await?.is_empty();
-    watching.done().await;
-    Ok(written)
-}
-
-/// The `end` of a reply of which no more is there than `blocks`.
-fn lost(mirror: &Mirror, blocks: &[Bytes], seq: Seq) -> Bytes {
-    let (text, _) = event::read_back(blocks.iter().map(Bytes::as_ref));
-    let mut transcript = Transcript::default();
-    transcript.append(&text);
-    let end = End {
-        status: Status::Failed,
-        finish_reason: None,
-        reason: None,
-        model: None,
-        usage: None,
-        bytes: transcript.bytes(),
-        sha256: transcript.sha256(),
-        ms: Timing {
-            first: None,
-            total: mirror.log.created().elapsed_ms(),
-        },
-        error: Some(ReplyError::new(ErrorCode::ProducerLost)),
-    };
-    let mut block = Vec::new();
-    ReplyEvent::End(end).encode(seq, None, &mut block);
-    block.into()
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! The replica that took the POST produces the reply and keeps its whole log in memory; that is the
 //! truth. Redis holds a copy, which a [`copier`] writes and, after any trouble, compares and heals.
 //! Other replicas read the copy: a [`mirror`] follows it for all viewers here. [`rounds`] renew this
-//! replica's lease, look for stops, and find out which producers are lost; [`wakes`] listens for the
+//! replica's lease, look for stops, and find out which producers are [`lost`]; [`wakes`] listens for the
 //! messages that make all of it quick. A message is only ever a hint: what is true is in the log.
 //!
 //! This is the only module that knows of Redis. It knows nothing of HTTP or of upstream.
 
 mod copier;
 mod link;
+mod lost;
 mod mirror;
 mod rounds;
 mod wakes;

@@ -17,7 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::{
     LEASE, ROUND, Redis,
     link::{Connection, Trouble},
-    mirror::{self, Mirror},
+    lost,
+    mirror::Mirror,
     wire,
 };
 use crate::store::log::{Log, StopRequest};
@@ -99,9 +100,7 @@ async fn round(
         for mirror in mirrors {
             let since = absent.get(&mirror.owner);
             if since.is_some_and(|since| since.elapsed() >= LEASE) && mirror.begin_finish() {
-                redis
-                    .runtime
-                    .spawn(mirror::finish(Arc::clone(redis), mirror));
+                redis.runtime.spawn(lost::finish(Arc::clone(redis), mirror));
             }
         }
     }
