@@ -465,7 +465,7 @@ def ensure_proven(events):
 
 def ready(server):
     status, _, body = server.json("GET", "/readyz")
-    ensure_equal((status, body), (200, {"status": "ready", "upstream": "simulator"}), "readiness")
+    ensure_equal((status, body), (200, {"status": "ready", "upstream": "simulator", "store": "memory"}), "readiness")
 
 
 def page_is_there(server):
