@@ -44,9 +44,9 @@ pub(super) async fn follow(
     }
 }
 
-/// Sends an `EventSource` to another replica, or here again later. It gives up for good on every answer that is not a
-/// 200; and on this connection it would come here again where the load balancer knows connections
-/// only.
+/// Sends an `EventSource` to another replica, or here again later. It gives up for good on every
+/// answer that is not a 200; and on this connection it would come here again where the load balancer
+/// knows connections only.
 fn come_again(cursor: Seq) -> HttpResponse {
     head().force_close().body(viewer::farewell(cursor))
 }
