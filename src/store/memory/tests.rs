@@ -1,0 +1,175 @@
+//! Replies in memory: found, kept, let go.
+
+use super::*;
+use crate::{
+    event::{End, Seq, Status, Timing, Transcript},
+    store::Store,
+};
+
+fn store(max_replies: usize) -> Store {
+    let retention = Duration::from_secs(600);
+    Store::in_memory(StoreConfig {
+        max_replies,
+        retention,
+        pad: false,
+    })
+}
+
+async fn started(store: &Store) -> Writer {
+    match store.create(None).await.unwrap() {
+        Created::New(writer) => writer,
+        Created::Existing(_) => panic!("no key was given"),
+    }
+}
+
+fn end() -> End {
+    End {
+        status: Status::Completed,
+        finish_reason: None,
+        reason: None,
+        model: None,
+        usage: None,
+        bytes: 0,
+        sha256: Transcript::default().sha256(),
+        ms: Timing::default(),
+        error: None,
+    }
+}
+
+fn keyed(key: &str, fingerprint: u8) -> Option<Request> {
+    let key = IdempotencyKey::parse(key).unwrap();
+    Some(Request {
+        key,
+        fingerprint: [fingerprint; 32],
+    })
+}
+
+#[tokio::test]
+async fn a_reply_can_be_found_as_soon_as_it_is_created() {
+    let store = store(10);
+    let writer = started(&store).await;
+    let log = store.find(writer.log().id()).await.unwrap().unwrap();
+    assert_eq!(log.tail(), (Seq(1), false));
+    assert_eq!(store.running(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_is_kept_for_its_retention_after_its_end() {
+    let store = store(10);
+    let writer = started(&store).await;
+    let id = writer.log().id();
+    tokio::time::advance(Duration::from_secs(10_000)).await;
+    assert!(store.find(id).await.unwrap().is_some(), "it still runs");
+    writer.end(end());
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert!(store.find(id).await.unwrap().is_some());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(store.find(id).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sweep_frees_memory_without_anybody_asking() {
+    let store = store(10);
+    let writer = started(&store).await;
+    let log = Arc::downgrade(writer.log());
+    writer.end(end());
+    let swept = tokio::time::timeout(Duration::from_secs(602), store.sweep()).await;
+    assert!(swept.is_err(), "it sweeps for ever");
+    assert!(log.upgrade().is_none());
+}
+
+#[tokio::test]
+async fn the_oldest_ended_reply_makes_room_and_a_running_one_never_does() {
+    let store = store(2);
+    let (first, second) = (started(&store).await, started(&store).await);
+    assert_eq!(store.create(None).await.unwrap_err(), CreateError::Full);
+    let (first_id, second_id) = (first.log().id(), second.log().id());
+    second.end(end());
+    first.end(end());
+    let _third = started(&store).await;
+    assert!(store.find(second_id).await.unwrap().is_none());
+    assert!(store.find(first_id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_key_leads_to_the_reply_that_it_started() {
+    let store = store(10);
+    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+        panic!("new")
+    };
+    match store.create(keyed("0123456789abcdef", 1)).await {
+        Ok(Created::Existing(log)) => assert_eq!(log.id(), writer.log().id()),
+        other => panic!("{other:?}"),
+    }
+    let other_body = store.create(keyed("0123456789abcdef", 2)).await;
+    assert_eq!(other_body.unwrap_err(), CreateError::IdempotencyMismatch);
+    assert!(matches!(
+        store.create(keyed("another-key-16ch", 1)).await,
+        Ok(Created::New(_))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_lives_as_long_as_its_reply() {
+    let store = store(10);
+    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+        panic!("new")
+    };
+    writer.end(end());
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert!(matches!(
+        store.create(keyed("0123456789abcdef", 2)).await,
+        Ok(Created::New(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_dropped_writer_leaves_an_end_behind() {
+    let store = store(10);
+    let writer = started(&store).await;
+    let log = Arc::clone(writer.log());
+    drop(writer);
+    let end = log.snapshot().await.unwrap().end.unwrap();
+    assert_eq!(end.status, Status::Failed);
+    assert_eq!(end.error.unwrap().code, crate::event::ErrorCode::Internal);
+    assert_eq!(store.running(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_drains_refuses_new_replies_and_lets_the_others_run() {
+    let store = store(10);
+    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+        panic!("new")
+    };
+    assert!(!store.is_draining());
+    store.refuse_new();
+    assert!(store.is_draining());
+    assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
+    let again = store.create(keyed("0123456789abcdef", 1)).await;
+    assert!(matches!(again, Ok(Created::Existing(_))), "it is here");
+    let mut stopped = Box::pin(writer.log().stop_requested());
+    assert!(futures_util::poll!(stopped.as_mut()).is_pending());
+}
+
+#[tokio::test]
+async fn a_store_is_idle_when_the_last_reply_has_ended() {
+    let store = store(10);
+    store.idle().await;
+    let (first, second) = (started(&store).await, started(&store).await);
+    let mut idle = Box::pin(store.idle());
+    assert!(futures_util::poll!(idle.as_mut()).is_pending());
+    first.end(end());
+    assert!(futures_util::poll!(idle.as_mut()).is_pending());
+    second.end(end());
+    idle.await;
+}
+
+#[tokio::test]
+async fn all_that_run_can_be_asked_to_stop() {
+    let store = store(10);
+    let writers = [started(&store).await, started(&store).await];
+    store.stop_running();
+    for writer in &writers {
+        assert_eq!(writer.log().stop_requested().await, StopRequest::Shutdown);
+    }
+}
