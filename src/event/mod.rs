@@ -26,7 +26,7 @@ pub use self::{
     },
     error::{ErrorCode, ReplyError},
     pad::Pad,
-    transcript::{Transcript, created_of, read_back},
+    transcript::{Transcript, created_of, hex, read_back},
 };
 
 /// The name of a reply, and the right to read it: 122 random bits in a version 4 UUID.

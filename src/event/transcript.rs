@@ -38,17 +38,20 @@ impl Transcript {
     /// SHA-256 of the text in lower-case hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> String {
-        use fmt::Write as _;
-        self.hash
-            .clone()
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex(&self.hash.clone().finalize())
     }
+}
+
+/// Bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let text = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(text, |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Reads the text back out of stored blocks, in order: the text after the last `replace`, and the

@@ -73,7 +73,7 @@ impl Memory {
     ) -> Result<Created, CreateError> {
         let mut state = this.state.lock();
         state.expire(this.config.retention);
-        // The lock is held from here to the entry below: two simultaneous POSTs pay once.
+        // The lock is held from here to the entries below: two simultaneous POSTs pay once.
         if let Some(request) = &request
             && let Some((id, fingerprint)) = state.keys.get(&request.key)
         {
@@ -85,16 +85,12 @@ impl Memory {
             }
         }
         let id = ReplyId::random();
-        let key = request.map(|request| {
-            let key = request.key.clone();
+        let key = request.as_ref().map(|request| request.key.clone());
+        let writer = this.open_in(&mut state, id, Origin::Here, key)?;
+        if let Some(request) = request {
             state.keys.insert(request.key, (id, request.fingerprint));
-            key
-        });
-        let opened = this.open_in(&mut state, id, Origin::Here, key.clone());
-        if let (Err(_), Some(key)) = (&opened, key) {
-            state.keys.remove(&key);
         }
-        opened.map(Created::New)
+        Ok(Created::New(writer))
     }
 
     /// Opens a log that is to be copied.

@@ -25,9 +25,9 @@ const BATCH: usize = 512;
 /// The pause before another attempt where Redis answers but does not do what it is asked.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How the copy stands.
+/// How the copy stands once it was compared.
 #[derive(Debug, PartialEq, Eq)]
-enum Copy {
+enum Compared {
     /// It is the beginning of the log, up to this event.
     Upto(Seq),
     /// Another replica has ended it.
@@ -66,11 +66,11 @@ async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
         };
         if epoch != connection.epoch {
             match compare(redis, &connection, log, copied).await {
-                Ok(Copy::Upto(seq)) => {
+                Ok(Compared::Upto(seq)) => {
                     (copied, epoch) = (seq, connection.epoch);
                     log.deliver(copied);
                 }
-                Ok(Copy::Ended) => return show_all(log).await,
+                Ok(Compared::Ended) => return show_all(log).await,
                 Err(Trouble) => sleep(PAUSE).await,
             }
             continue;
@@ -126,7 +126,7 @@ async fn compare(
     connection: &Connection,
     log: &Log,
     copied: Seq,
-) -> Result<Copy, Trouble> {
+) -> Result<Compared, Trouble> {
     let pipe = wire::compare(log.id(), copied);
     let mut answers = redis.link.ask(connection, &pipe).await?.into_iter();
     let length = match answers.next() {
@@ -140,7 +140,7 @@ async fn compare(
             return Ok(take_over(redis, connection, log, after, end, &entries).await);
         }
         // Nothing is missing in front if there are as many as the last one's number says.
-        Stands::Upto(seq) if seq >= copied && seq.0 == length => return Ok(Copy::Upto(seq)),
+        Stands::Upto(seq) if seq >= copied && seq.0 == length => return Ok(Compared::Upto(seq)),
         _ => {}
     }
     heal(redis, connection, log).await
@@ -187,7 +187,7 @@ async fn take_over(
     after: Seq,
     end: Bytes,
     entries: &[Entry],
-) -> Copy {
+) -> Compared {
     let name = log.id().short();
     if log.cut(after, end) {
         warn!(reply = name.as_str(); "another replica took this one for lost and ended the reply");
@@ -204,11 +204,11 @@ async fn take_over(
         let pipe = wire::trim(log.id(), stray.0, stray.1);
         let _ = redis.link.ask(connection, &pipe).await;
     }
-    Copy::Ended
+    Compared::Ended
 }
 
 /// Rewrites a copy that is gone or broken, unless it was ended elsewhere.
-async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Copy, Trouble> {
+async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Compared, Trouble> {
     let key = wire::events_key(log.id());
     let name = log.id().short();
     let mut watching = redis.link.watching(connection.epoch).await?;
@@ -224,7 +224,7 @@ async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Copy,
             }
             Stands::Upto(seq) if seq > Seq::ZERO => {
                 watching.done().await;
-                return Ok(Copy::Upto(seq));
+                return Ok(Compared::Upto(seq));
             }
             Stands::Upto(_) | Stands::Broken => {}
         }
@@ -236,7 +236,7 @@ async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Copy,
         if !watching.ask(&pipe).await?.is_empty() {
             watching.done().await;
             info!(reply = name.as_str(), events = all.blocks.len(); "a reply was put back into Redis");
-            return Ok(Copy::Upto(Seq(all.blocks.len() as u64)));
+            return Ok(Compared::Upto(Seq(all.blocks.len() as u64)));
         }
     }
 }
@@ -264,7 +264,7 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
                 async move {
                     let (last, _) = log.written();
                     match compare(redis, connection, &log, last).await {
-                        Ok(Copy::Upto(seq)) if seq < last => {
+                        Ok(Compared::Upto(seq)) if seq < last => {
                             let rest = log.written_after(seq, usize::MAX);
                             let appended = append(redis, connection, &log, seq, &rest.blocks, true);
                             appended.await != Ok(true)
@@ -274,7 +274,8 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
                 }
             })
             .buffer_unordered(COMPARED_AT_ONCE)
-            .any(std::future::ready)
+            // All of them, whatever became of the others.
+            .fold(false, |any, failed| std::future::ready(any | failed))
             .await;
         if !failed {
             epoch = connection.epoch;

@@ -23,7 +23,7 @@ use redis::{Pipeline, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    event::{ReplyId, Seq},
+    event::{ReplyId, Seq, hex},
     store::Request,
 };
 
@@ -136,15 +136,6 @@ impl Pointer {
     pub(super) fn is(&self, stored: &[u8]) -> bool {
         stored == self.value.as_bytes()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A pipeline whose answers are looked at one by one.
