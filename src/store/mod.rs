@@ -12,7 +12,7 @@ mod idempotency;
 mod log;
 mod memory;
 mod page;
-mod redis;
+mod replication;
 mod sync;
 mod writer;
 
@@ -26,7 +26,7 @@ pub use self::{
     log::{Log, Next, Reader, Snapshot, StopRequest},
     writer::{AppendError, Writer},
 };
-use self::{memory::Memory, redis::Redis};
+use self::{memory::Memory, replication::Redis};
 use crate::{
     config::{RedisConfig, StoreConfig},
     event::ReplyId,
@@ -43,7 +43,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 struct Shared {
     redis: Arc<Redis>,
-    _background: Arc<redis::Background>,
+    _background: Arc<replication::Background>,
 }
 
 /// Whether replies are shared, and whether that works just now.

@@ -138,7 +138,7 @@ fn vendor_types_stay_home() {
         ),
         ("httparse::", &["simulator/"]),
         // In the store's own module the name is its submodule's.
-        ("redis::", &["store/redis/", "store/mod.rs"]),
+        ("redis::", &["store/replication/", "store/mod.rs"]),
     ] {
         let mut folders = vec![source()];
         while let Some(folder) = folders.pop() {

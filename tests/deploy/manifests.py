@@ -172,7 +172,7 @@ def valkey_lets_the_replicas_do_what_they_must_and_no_more():
     words = user.split()
     assert words[:7] == ["user", "rasta", "on", ">PASSWORD", "~rasta:*", "&rasta:*", "-@all"]
     allowed = {word.removeprefix("+").upper() for word in words[7:]}
-    source = "".join(path.read_text() for path in (ROOT / "src/store/redis").glob("*.rs"))
+    source = "".join(path.read_text() for path in (ROOT / "src/store/replication").glob("*.rs"))
     used = set(re.findall(r'cmd\("(\w+)"\)', source))
     assert used
     assert allowed == used | SENT_BY_THE_CLIENT, allowed ^ (used | SENT_BY_THE_CLIENT)

@@ -15,11 +15,10 @@ use redis::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    LEASE, ROUND, Redis,
-    link::{Connection, Trouble},
-    lost,
-    mirror::Mirror,
-    wire,
+    LEASE, ROUND, Redis, commands,
+    connection::{Connection, Trouble},
+    failover,
+    follower::Mirror,
 };
 use crate::store::log::{Log, StopRequest};
 
@@ -66,18 +65,18 @@ async fn round(
     let owners: HashSet<&str> = mirrors.iter().map(|mirror| mirror.owner.as_str()).collect();
     let owners: Vec<&str> = owners.into_iter().collect();
 
-    let mut pipe = wire::several();
-    wire::renew(&mut pipe, &redis.replica, LEASE);
+    let mut pipe = commands::several();
+    commands::renew(&mut pipe, &redis.replica, LEASE);
     for owner in &owners {
-        wire::is_leased(&mut pipe, owner);
+        commands::is_leased(&mut pipe, owner);
     }
     for logs in running.chunks(AT_ONCE) {
         let ids: Vec<_> = logs.iter().map(|log| log.id()).collect();
-        wire::requests(&mut pipe, &ids);
+        commands::requests(&mut pipe, &ids);
     }
     for mirror in &mirrors {
         if mirror.to_be_marked(MARK_AGAIN) {
-            wire::mark_read(&mut pipe, mirror.log().id(), MARK);
+            commands::mark_read(&mut pipe, mirror.log().id(), MARK);
         }
     }
     let mut answers = redis.link.ask(connection, &pipe).await?.into_iter().skip(1);
@@ -100,7 +99,9 @@ async fn round(
         for mirror in mirrors {
             let since = absent.get(&mirror.owner);
             if since.is_some_and(|since| since.elapsed() >= LEASE) && mirror.begin_finish() {
-                redis.runtime.spawn(lost::finish(Arc::clone(redis), mirror));
+                redis
+                    .runtime
+                    .spawn(failover::finish(Arc::clone(redis), mirror));
             }
         }
     }

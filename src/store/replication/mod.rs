@@ -1,20 +1,20 @@
 //! Replies that several replicas share, by way of Redis (or Valkey).
 //!
 //! The replica that took the POST produces the reply and keeps its whole log in memory; that is the
-//! truth. Redis holds a copy, which a [`copier`] writes and, after any trouble, compares and heals.
-//! Other replicas read the copy: a [`mirror`] follows it for all viewers here. [`rounds`] renew this
-//! replica's lease, look for stops, and find out which producers are [`lost`]; [`wakes`] listens for the
+//! truth. Redis holds a copy, which a [`leader`] writes and, after any trouble, compares and heals.
+//! Other replicas read the copy: a [`follower`] follows it for all viewers here. [`heartbeat`] renew this
+//! replica's lease, look for stops, and find out which producers are [`failover`]; [`pubsub`] listens for the
 //! messages that make all of it quick. A message is only ever a hint: what is true is in the log.
 //!
 //! This is the only module that knows of Redis. It knows nothing of HTTP or of upstream.
 
-mod copier;
-mod link;
-mod lost;
-mod mirror;
-mod rounds;
-mod wakes;
-mod wire;
+mod leader;
+mod connection;
+mod failover;
+mod follower;
+mod heartbeat;
+mod pubsub;
+mod commands;
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -29,10 +29,10 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
-    link::{Connection, Link},
-    mirror::Mirror,
-    wakes::Subscription,
-    wire::Pointer,
+    commands::Pointer,
+    connection::{Connection, Link},
+    follower::Mirror,
+    pubsub::Subscription,
 };
 use super::{
     CreateError, Created, Health, Request, Unavailable, Writer,
@@ -143,9 +143,9 @@ impl Redis {
         let this = || Arc::clone(&redis);
         let link = this();
         tasks.spawn(async move { link.link.keep().await });
-        tasks.spawn(rounds::run(this()));
-        tasks.spawn(wakes::listen(this(), asked));
-        tasks.spawn(copier::compare_ended(this()));
+        tasks.spawn(heartbeat::run(this()));
+        tasks.spawn(pubsub::listen(this(), asked));
+        tasks.spawn(leader::compare_ended(this()));
         tasks.spawn(remove_let_go(this(), gone));
         Ok((redis, Background(tasks)))
     }
@@ -211,9 +211,9 @@ impl Redis {
         };
         let start = writer.log().written_after(Seq::ZERO, 1);
         let terms = self.terms(id, pointer.as_ref(), false);
-        let pipe = wire::append(&terms, Seq::ZERO, &start.blocks, false);
+        let pipe = commands::append(&terms, Seq::ZERO, &start.blocks, false);
         let epoch = match self.ask(&pipe).await {
-            Ok((answers, connection)) if wire::created(&answers) => connection.epoch,
+            Ok((answers, connection)) if commands::created(&answers) => connection.epoch,
             // Nobody knows whether it is there, and its key may have led somebody to it already. So
             // it goes on as any reply does while Redis is in trouble.
             _ => UNKNOWN,
@@ -234,7 +234,7 @@ impl Redis {
         self.uncopied.send_modify(|count| *count += 1);
         let this = Arc::clone(self);
         self.runtime.spawn(async move {
-            copier::copy(&this, &log, epoch).await;
+            leader::copy(&this, &log, epoch).await;
             this.uncopied.send_modify(|count| *count -= 1);
         });
     }
@@ -244,7 +244,7 @@ impl Redis {
         let begun = Instant::now();
         self.let_keys_come_back().await;
         loop {
-            let (answers, _) = self.ask(&wire::claim(pointer, CLAIM)).await?;
+            let (answers, _) = self.ask(&commands::claim(pointer, CLAIM)).await?;
             match answers.get(1) {
                 Some(Value::BulkString(stored)) if pointer.is(stored) => return Ok(Claim::Ours),
                 // Nothing, where it has expired between the two commands.
@@ -276,7 +276,7 @@ impl Redis {
         self: &Arc<Self>,
         pointer: &Pointer,
     ) -> Result<Option<Arc<Log>>, CreateError> {
-        let (answers, _) = self.ask(&wire::pointer_value(pointer)).await?;
+        let (answers, _) = self.ask(&commands::pointer_value(pointer)).await?;
         self.led_to(pointer, answers.first()).await
     }
 
@@ -298,11 +298,11 @@ impl Redis {
     /// Lets go of a key for which no reply is created after all. If that fails, the key does so by
     /// itself in a moment.
     async fn release(&self, pointer: &Pointer) {
-        if let Ok((answers, _)) = self.ask(&wire::pointer_value(pointer)).await
+        if let Ok((answers, _)) = self.ask(&commands::pointer_value(pointer)).await
             && let Some(Value::BulkString(stored)) = answers.first()
             && pointer.is(stored)
         {
-            let _ = self.ask(&wire::release(pointer)).await;
+            let _ = self.ask(&commands::release(pointer)).await;
         }
     }
 
@@ -314,7 +314,7 @@ impl Redis {
         if let Some(log) = self.memory.find(id) {
             return Ok(Some(log));
         }
-        mirror::find(self, id).await
+        follower::find(self, id).await
     }
 
     /// Sends commands that may be sent twice, on a new connection if the one at hand turns out to
@@ -341,13 +341,13 @@ impl Redis {
         id: ReplyId,
         pointer: Option<&'a Pointer>,
         ended: bool,
-    ) -> wire::Terms<'a> {
+    ) -> commands::Terms<'a> {
         let keep = if ended {
             self.retention
         } else {
             self.max_reply + self.retention + MARGIN
         };
-        wire::Terms {
+        commands::Terms {
             id,
             owner: &self.replica,
             pointer,
@@ -363,7 +363,7 @@ async fn remove_let_go(redis: Arc<Redis>, mut gone: mpsc::UnboundedReceiver<Repl
         let pointer = redis.pointers.lock().remove(&id);
         if let Some(connection) = redis.link.connection() {
             // If it fails, its time there ends by itself.
-            let pipe = wire::remove(id, pointer.as_ref());
+            let pipe = commands::remove(id, pointer.as_ref());
             let _ = redis.link.ask(&connection, &pipe).await;
         }
     }

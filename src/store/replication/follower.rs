@@ -24,8 +24,8 @@ use tokio::{
 
 use super::{
     LEASE, Redis,
-    wakes::Subscription,
-    wire::{self, Entry},
+    commands::{self, Entry},
+    pubsub::Subscription,
 };
 use crate::{
     event::{self, ReplyId, Seq},
@@ -81,12 +81,12 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
     if let Some(mirror) = redis.mirrors.lock().get(&id) {
         return Ok(Some(Arc::clone(&mirror.log)));
     }
-    let (answers, connection) = redis.ask(&wire::outline(id)).await?;
+    let (answers, connection) = redis.ask(&commands::outline(id)).await?;
     let mut answers = answers.into_iter();
     let mut one = || {
         answers
             .next()
-            .and_then(wire::entries)
+            .and_then(commands::entries)
             .map(|found| found.into_iter().next())
     };
     let (Some(first), Some(last)) = (one(), one()) else {
@@ -111,7 +111,7 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
         redis: Arc::downgrade(redis),
         id,
         owner: owner.clone(),
-        count: Arc::new(AtomicUsize::new(wire::PAGE)),
+        count: Arc::new(AtomicUsize::new(commands::PAGE)),
     });
     let ended = last.ends;
     let log = Arc::new(Log::elsewhere(
@@ -180,14 +180,14 @@ async fn read(redis: &Redis, mirror: &Mirror) -> bool {
         return false;
     };
     let (tail, _) = mirror.log.tail();
-    let pipe = wire::page(mirror.log.id(), tail, wire::PAGE);
+    let pipe = commands::page(mirror.log.id(), tail, commands::PAGE);
     let Ok(answers) = redis.link.ask(&connection, &pipe).await else {
         return false;
     };
-    let Some(entries) = answers.into_iter().next().and_then(wire::entries) else {
+    let Some(entries) = answers.into_iter().next().and_then(commands::entries) else {
         return false;
     };
-    let full = entries.len() == wire::PAGE;
+    let full = entries.len() == commands::PAGE;
     let (blocks, ends) = in_a_row(tail, entries);
     let some = !blocks.is_empty();
     if some {
@@ -266,9 +266,9 @@ impl Elsewhere for Copied {
             let redis = redis.ok_or(PageError::Unavailable)?;
             let _turn = redis.pages.acquire().await;
             let count = next_count.load(Ordering::Relaxed);
-            let asked = redis.ask(&wire::page(id, cursor, count)).await;
+            let asked = redis.ask(&commands::page(id, cursor, count)).await;
             let (answers, _) = asked.map_err(|Unavailable| PageError::Unavailable)?;
-            let entries = answers.into_iter().next().and_then(wire::entries);
+            let entries = answers.into_iter().next().and_then(commands::entries);
             let (mut blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
             let (all, fitting) = (blocks.len(), fitting(&blocks));
             if all == 0 {
@@ -278,7 +278,7 @@ impl Elsewhere for Copied {
             let count = if fitting < all {
                 fitting
             } else {
-                (count * 2).min(wire::PAGE)
+                (count * 2).min(commands::PAGE)
             };
             next_count.store(count, Ordering::Relaxed);
             Ok(Page::new(cursor, blocks, ends && fitting == all))
@@ -290,7 +290,9 @@ impl Elsewhere for Copied {
         let (redis, id, owner) = (self.redis.upgrade(), self.id, self.owner.clone());
         async move {
             let redis = redis.ok_or(Unavailable)?;
-            let asked = redis.ask(&wire::stop(id, &owner, redis.max_reply)).await;
+            let asked = redis
+                .ask(&commands::stop(id, &owner, redis.max_reply))
+                .await;
             asked.map(drop)
         }
         .boxed()

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Redis, wire};
+use super::{Redis, commands};
 use crate::event::ReplyId;
 
 /// How long a connection may take to open, and an answer to come.
@@ -69,7 +69,7 @@ async fn listen_once(
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
     connection
-        .subscribe(wire::stop_channel(&redis.replica))
+        .subscribe(commands::stop_channel(&redis.replica))
         .await?;
     // What is asked for from here on is in the queue; what was before is among the mirrors.
     let mirrored: Vec<ReplyId> = redis.mirrors.lock().keys().copied().collect();
@@ -84,7 +84,7 @@ async fn listen_once(
                 Ok(Some(Subscription::Begin(id))) => begin(redis, &mut connection, id).await?,
                 Ok(Some(Subscription::End(id))) => {
                     if !redis.mirrors.lock().contains_key(&id) {
-                        connection.unsubscribe(wire::wake_channel(id)).await?;
+                        connection.unsubscribe(commands::wake_channel(id)).await?;
                     }
                 }
                 Err(_) => redis::cmd("PING").query_async::<()>(&mut connection).await?,
@@ -98,7 +98,7 @@ async fn begin(
     connection: &mut MultiplexedConnection,
     id: ReplyId,
 ) -> Result<(), redis::RedisError> {
-    connection.subscribe(wire::wake_channel(id)).await?;
+    connection.subscribe(commands::wake_channel(id)).await?;
     // For what came before Redis began to tell.
     if let Some(mirror) = redis.mirrors.lock().get(&id) {
         mirror.wake();
@@ -118,7 +118,7 @@ fn hear(redis: &Weak<Redis>, closed: &Notify, push: &PushInfo) {
             let Ok(channel) = std::str::from_utf8(channel) else {
                 return;
             };
-            if let Some(id) = wire::woken(channel) {
+            if let Some(id) = commands::woken(channel) {
                 if let Some(mirror) = redis.mirrors.lock().get(&id) {
                     mirror.wake();
                 }

@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use super::{
     COMPARED_AT_ONCE, Redis, UNKNOWN,
-    link::{Connection, State, Trouble},
-    wire::{self, Entry},
+    commands::{self, Entry},
+    connection::{Connection, State, Trouble},
 };
 use crate::{event::Seq, store::log::Log};
 
@@ -114,9 +114,9 @@ async fn append(
     let pointer = ends.then(|| redis.pointers.lock().get(&log.id()).cloned());
     let pointer = pointer.flatten();
     let terms = redis.terms(log.id(), pointer.as_ref(), ends);
-    let pipe = wire::append(&terms, after, blocks, ends);
+    let pipe = commands::append(&terms, after, blocks, ends);
     let answers = redis.link.ask(connection, &pipe).await?;
-    Ok(wire::appended(&answers, after, blocks.len()))
+    Ok(commands::appended(&answers, after, blocks.len()))
 }
 
 /// Compares the copy with the log and puts right what is not; `copied` is how far it went when it
@@ -127,13 +127,13 @@ async fn compare(
     log: &Log,
     copied: Seq,
 ) -> Result<Compared, Trouble> {
-    let pipe = wire::compare(log.id(), copied);
+    let pipe = commands::compare(log.id(), copied);
     let mut answers = redis.link.ask(connection, &pipe).await?.into_iter();
     let length = match answers.next() {
         Some(Value::Int(length)) => u64::try_from(length).unwrap_or_default(),
         _ => return Err(Trouble),
     };
-    let entries = answers.next().and_then(wire::entries).ok_or(Trouble)?;
+    let entries = answers.next().and_then(commands::entries).ok_or(Trouble)?;
     let before = Seq(copied.0 - 1);
     match stands(log, before, &entries) {
         Stands::Ended { after, end } => {
@@ -201,7 +201,7 @@ async fn take_over(
     );
     if stray.0 <= stray.1 {
         // Readers stop at the end whether or not this succeeds.
-        let pipe = wire::trim(log.id(), stray.0, stray.1);
+        let pipe = commands::trim(log.id(), stray.0, stray.1);
         let _ = redis.link.ask(connection, &pipe).await;
     }
     Compared::Ended
@@ -209,14 +209,14 @@ async fn take_over(
 
 /// Rewrites a copy that is gone or broken, unless it was ended elsewhere.
 async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Compared, Trouble> {
-    let key = wire::events_key(log.id());
+    let key = commands::events_key(log.id());
     let name = log.id().short();
     let mut watching = redis.link.watching(connection.epoch).await?;
     loop {
         watching.watch(&key).await?;
-        let pipe = wire::compare(log.id(), Seq::ZERO);
+        let pipe = commands::compare(log.id(), Seq::ZERO);
         let entries = watching.ask(&pipe).await?.into_iter().nth(1);
-        let entries = entries.and_then(wire::entries).ok_or(Trouble)?;
+        let entries = entries.and_then(commands::entries).ok_or(Trouble)?;
         match stands(log, Seq::ZERO, &entries) {
             Stands::Ended { after, end } => {
                 watching.done().await;
@@ -231,7 +231,7 @@ async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Compa
         let all = log.written_after(Seq::ZERO, usize::MAX);
         let pointer = redis.pointers.lock().get(&log.id()).cloned();
         let terms = redis.terms(log.id(), pointer.as_ref(), all.ends);
-        let pipe = wire::rewrite(&terms, &all.blocks, all.ends);
+        let pipe = commands::rewrite(&terms, &all.blocks, all.ends);
         // Undone if anybody else has written meanwhile.
         if !watching.ask(&pipe).await?.is_empty() {
             watching.done().await;

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{LEASE, wire};
+use super::{LEASE, commands};
 use crate::config::RedisConfig;
 
 /// How long an answer may take. Redis answers in well under a millisecond; who waits longer than
@@ -220,8 +220,8 @@ impl Link {
                 .get_multiplexed_async_connection_with_config(&config)
                 .await
                 .map_err(|error| in_words(&error))?;
-            let mut pipe = wire::several();
-            wire::renew(&mut pipe, &self.replica, LEASE);
+            let mut pipe = commands::several();
+            commands::renew(&mut pipe, &self.replica, LEASE);
             ask(&mut inner, &pipe).await?;
             Ok::<_, String>(inner)
         };
@@ -257,14 +257,14 @@ impl Watching<'_> {
 
     /// Watches a key until the next transaction.
     pub(super) async fn watch(&mut self, key: &str) -> Result<(), Trouble> {
-        let mut pipe = wire::several();
+        let mut pipe = commands::several();
         pipe.cmd("WATCH").arg(key);
         self.ask(&pipe).await.map(drop)
     }
 
     /// Gives the connection back.
     pub(super) async fn done(mut self) {
-        let mut pipe = wire::several();
+        let mut pipe = commands::several();
         pipe.cmd("UNWATCH");
         if self.ask(&pipe).await.is_ok() {
             self.link.idle.lock().extend(self.connection.take());

@@ -2,7 +2,7 @@
 //! never behind an `end`.
 //!
 //! Any replica with a viewer may do it, and several may try at once: the key is watched, and ids only grow,
-//! so one of them does. Who decides that a producer is lost is [`rounds`](super::rounds).
+//! so one of them does. Who decides that a producer is lost is [`heartbeat`](super::rounds).
 
 use std::sync::Arc;
 
@@ -10,10 +10,9 @@ use bytes::Bytes;
 use log::{info, warn};
 
 use super::{
-    Redis,
-    link::Trouble,
-    mirror::{Mirror, in_a_row},
-    wire,
+    Redis, commands,
+    connection::Trouble,
+    follower::{Mirror, in_a_row},
 };
 use crate::event::{self, End, ErrorCode, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript};
 
@@ -31,10 +30,10 @@ async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
     let id = mirror.log().id();
     let connection = redis.link.connection().ok_or(Trouble)?;
     let mut watching = redis.link.watching(connection.epoch).await?;
-    watching.watch(&wire::events_key(id)).await?;
-    let pipe = wire::compare(id, Seq::ZERO);
+    watching.watch(&commands::events_key(id)).await?;
+    let pipe = commands::compare(id, Seq::ZERO);
     let entries = watching.ask(&pipe).await?.into_iter().nth(1);
-    let entries = entries.and_then(wire::entries).ok_or(Trouble)?;
+    let entries = entries.and_then(commands::entries).ok_or(Trouble)?;
     let stored = entries.len();
     let (blocks, ends) = in_a_row(Seq::ZERO, entries);
     let last = Seq(blocks.len() as u64);
@@ -50,15 +49,15 @@ async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
         return Ok(false);
     }
     let end = lost(mirror, &blocks, last.next());
-    let terms = wire::Terms {
+    let terms = commands::Terms {
         owner: &mirror.owner,
         ..redis.terms(id, None, true)
     };
     let pipe = if blocks.len() == stored {
-        wire::finish(&terms, last, &end)
+        commands::finish(&terms, last, &end)
     } else {
         let blocks: Vec<Bytes> = blocks.into_iter().chain([end]).collect();
-        wire::rewrite(&terms, &blocks, true)
+        commands::rewrite(&terms, &blocks, true)
     };
     let written = !watching.ask(&pipe).await?.is_empty();
     watching.done().await;
