@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | `event` | the contract: events, their numbers, names and bytes | |
 //! | `chat` | what a caller may ask | |
+//! | `idle_timer` | tells a silence from a stream | |
 //! | `endpoint` | what people paste as an endpoint | |
 //! | `simulator` | Azure OpenAI on a loopback port | |
 //! | `config` | every setting, checked | `endpoint`, `simulator` |
@@ -34,6 +35,7 @@
 
 pub mod event;
 pub mod chat;
+pub mod idle_timer;
 pub mod endpoint;
 pub mod simulator;
 pub mod config;
