@@ -1,5 +1,5 @@
 //! What must hold for whatever an upstream sends: the properties, once, for the fuzz targets here
-//! and for `tests/api/fuzz.rs`, which drives them on the stable toolchain.
+//! and for `tests/upstream/fuzz.rs`, which drives them on the stable toolchain.
 //!
 //! Each takes any bytes, reads from their beginning how to cut the rest, and panics where the
 //! property does not hold.

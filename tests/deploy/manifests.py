@@ -3,7 +3,7 @@
     python tests/deploy/manifests.py target/debug/rasta-stream
 
 The manifests are held against Kubernetes' own schemas and against each other, for what must fit together
-stands in several files. It starts nothing: nginx's files are run by tests/api/nginx.rs.
+stands in several files. It starts nothing: nginx's files are run by tests/deploy/nginx.
 """
 
 import re

@@ -1,0 +1,3 @@
+//! The files in `deploy/` that can be run. `manifests.py` beside this file checks the others.
+
+mod nginx;

@@ -1,0 +1,9 @@
+//! One server as a client sees it: the HTTP contract, resuming, the pace of events, a reply's lifetime, and
+//! the drain.
+
+mod contract;
+mod drain;
+mod lifetime;
+mod resume;
+mod sockets;
+mod streaming;

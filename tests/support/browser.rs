@@ -1,0 +1,321 @@
+//! Debian's Chromium, driven through chromedriver, and what it shows of the page. Each test has a browser of
+//! its own, so that none sees what another left behind.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use fantoccini::{Client, ClientBuilder, Locator, key::Key, wd::Capabilities};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    app::TestApp,
+    client::{self, DEADLINE},
+};
+
+/// Nothing tells a test that a page has changed, so it looks again after this time.
+const POLL: Duration = Duration::from_millis(20);
+/// How long chromedriver and the browser may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks until the answer is `Ok`; an `Err` is what there is instead.
+pub async fn eventually<T, E: std::fmt::Debug>(
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let mut seen = None;
+    let asking = async {
+        loop {
+            match probe().await {
+                Ok(found) => return found,
+                Err(other) => seen = Some(other),
+            }
+            sleep(POLL).await;
+        }
+    };
+    let found = timeout(DEADLINE, asking).await;
+    found.unwrap_or_else(|_| panic!("waited too long for {what}; there is {seen:?}"))
+}
+
+/// What the page shows of its newest reply.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reply {
+    /// How many replies there are.
+    pub count: usize,
+    pub id: String,
+    pub status: String,
+    /// How the reply ended, once it has.
+    pub outcome: Option<String>,
+    pub proof: Option<String>,
+    pub text: String,
+    pub words: String,
+    /// What the button offers.
+    pub offer: Option<String>,
+}
+
+impl Reply {
+    const READ: &str = "
+        const all = document.querySelectorAll('#transcript .reply');
+        const reply = all[all.length - 1];
+        if (!reply) return null;
+        const { reply: id, status, outcome, proof } = reply.dataset;
+        const text = (part) => reply.querySelector(part).textContent;
+        const offer = reply.querySelector('.action').hidden ? null : text('.action');
+        return { count: all.length, id, status, outcome, proof, text: text('.text'), words: text('.words'), offer };
+    ";
+
+    pub fn is_being_written(&self) -> bool {
+        self.status == "running" && !self.text.is_empty()
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    pub fn path(&self) -> String {
+        format!("/v1/replies/{}", self.id)
+    }
+}
+
+/// The page in a browser of its own.
+pub struct Page {
+    pub client: Client,
+    pub url: String,
+    driver: Driver,
+}
+
+impl Page {
+    pub async fn open(addr: SocketAddr) -> Self {
+        let driver = Driver::start();
+        let client = driver.connect().await;
+        let url = format!("http://{addr}/");
+        client.goto(&url).await.unwrap();
+        Self {
+            client,
+            url,
+            driver,
+        }
+    }
+
+    /// Makes the window so wide, also narrower than a desktop's can be.
+    pub async fn resize(&self, width: u32) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let command = json!({
+            "cmd": "Emulation.setDeviceMetricsOverride",
+            "params": {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false},
+        });
+        let path = format!("/session/{session}/goog/cdp/execute");
+        self.driver
+            .ask("POST", &path, &command.to_string())
+            .unwrap();
+        eventually("the new width", async || {
+            let now = self.run("return innerWidth").await;
+            if now == width { Ok(()) } else { Err(now) }
+        })
+        .await;
+    }
+
+    /// Types a prompt and submits it with Enter.
+    pub async fn submit(&self, prompt: &str) {
+        let field = self.client.find(Locator::Css("#prompt")).await.unwrap();
+        let typed = prompt.to_owned() + &Key::Enter;
+        field.send_keys(&typed).await.unwrap();
+    }
+
+    pub async fn click(&self, selector: &str) {
+        let element = self.client.find(Locator::Css(selector)).await.unwrap();
+        element.click().await.unwrap();
+    }
+
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    pub async fn text(&self, selector: &str) -> String {
+        let script = format!(
+            "return document.querySelector({}).textContent",
+            json!(selector)
+        );
+        serde_json::from_value(self.run(&script).await).unwrap()
+    }
+
+    /// Waits until an element is shown; gives its text as a reader sees it.
+    pub async fn shown_text(&self, selector: &str) -> String {
+        eventually(selector, async || {
+            let element = self.client.find(Locator::Css(selector)).await.unwrap();
+            if element.is_displayed().await.unwrap() {
+                Ok(element.text().await.unwrap())
+            } else {
+                Err("an element that is not shown")
+            }
+        })
+        .await
+    }
+
+    pub async fn newest(&self) -> Option<Reply> {
+        serde_json::from_value(self.run(Reply::READ).await).unwrap()
+    }
+
+    /// Waits until the newest reply is as it should be.
+    pub async fn reply(&self, what: &str, is_so: impl Fn(&Reply) -> bool) -> Reply {
+        eventually(what, async || match self.newest().await {
+            Some(reply) if is_so(&reply) => Ok(reply),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// Waits until the newest reply has grown beyond `before`, and is neither less nor more than
+    /// what the server has of it.
+    pub async fn reply_caught_up(&self, app: &TestApp, before: &str) -> Reply {
+        eventually("the page to catch up", async || {
+            let Some(reply) = self.newest().await else {
+                return Err(None);
+            };
+            let text = app.snapshot(&reply.path()).await["text"].clone();
+            if reply.text == text && reply.text.len() > before.len() {
+                Ok(reply)
+            } else {
+                Err(Some((reply, text)))
+            }
+        })
+        .await
+    }
+
+    /// Ends the browser, in whose console there must be neither an error nor a breach of the
+    /// content security policy.
+    pub async fn close(self) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let path = format!("/session/{session}/se/log");
+        let answer = self
+            .driver
+            .ask("POST", &path, r#"{"type":"browser"}"#)
+            .unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["value"], json!([]), "the browser's console");
+        self.client.close().await.unwrap();
+    }
+}
+
+/// A chromedriver, and the browser that it has started. Dropping it ends both, also after a panic.
+struct Driver {
+    child: Child,
+    addr: SocketAddr,
+    profile: PathBuf,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "chromedriver cannot be started ({error}): this test needs Debian's packages \
+                     chromium and chromium-driver"
+                )
+            });
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (tell, told) = mpsc::channel();
+        // Reads to the end, or the driver could not go on writing.
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let port = line.split("started successfully on port ").nth(1);
+                if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
+                    let _ = tell.send(port);
+                }
+            }
+        });
+        let profile = std::env::temp_dir().join(format!("rasta-page-{}", uuid::Uuid::new_v4()));
+        // From here on a panic ends the driver.
+        let mut driver = Self {
+            child,
+            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            profile,
+        };
+        let port = told.recv_timeout(DEADLINE);
+        driver
+            .addr
+            .set_port(port.expect("chromedriver did not say on which port it listens"));
+        driver
+    }
+
+    async fn connect(&self) -> Client {
+        let profile = format!("--user-data-dir={}", self.profile.display());
+        let options = json!({
+            "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync", profile,
+            ],
+        });
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        capabilities.insert("goog:loggingPrefs".to_owned(), json!({"browser": "ALL"}));
+        let connecting = async {
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities)
+                .connect(&format!("http://{}", self.addr))
+                .await
+        };
+        client::soon("a browser", connecting)
+            .await
+            .unwrap_or_else(|error| panic!("chromedriver cannot start Chromium: {error}"))
+    }
+
+    /// Sends a command for which fantoccini has no name; gives the body of the answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.addr, END_TIMEOUT)?;
+        stream.set_read_timeout(Some(END_TIMEOUT))?;
+        let (addr, length) = (self.addr, body.len());
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {addr}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )?;
+        // It keeps the connection, whatever it is asked.
+        let mut answer = BufReader::new(stream);
+        let (mut line, mut length) = (String::new(), 0);
+        while answer.read_line(&mut line)? > 2 {
+            if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
+                length = value.trim().parse().unwrap_or_default();
+            }
+            line.clear();
+        }
+        let mut body = String::new();
+        answer.take(length).read_to_string(&mut body)?;
+        Ok(body)
+    }
+
+    /// Asks the driver to end its browser and itself.
+    fn shut_down(&mut self) -> std::io::Result<()> {
+        self.ask("GET", "/shutdown", "")?;
+        let deadline = Instant::now() + END_TIMEOUT;
+        while self.child.try_wait()?.is_none() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Whatever fails here, the driver ends; and a second panic would end the test run.
+        let _ = self.shut_down();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}

@@ -1,0 +1,11 @@
+//! The harness: what starts the server and its surroundings, and what looks at them. No suite is here, only
+//! the harness's own tests.
+
+pub mod app;
+pub mod browser;
+pub mod client;
+pub mod program;
+pub mod proxy;
+pub mod redis;
+pub mod replica;
+pub mod replicas;

@@ -1,0 +1,105 @@
+//! The program as people run it: one run to its end, or a server as a process.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// A directory with nothing in it, so that no `.env` of the developer's is read.
+pub struct Empty(pub PathBuf);
+
+impl Empty {
+    pub fn new(name: &str) -> Self {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Empty {
+    fn drop(&mut self) {
+        // What is left behind lies in the build directory.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn program(directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rasta-stream"));
+    command.args(args).current_dir(&directory.0).env_clear();
+    command.env(
+        "STATIC_DIR",
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("static"),
+    );
+    command.envs(env.iter().copied());
+    command
+}
+
+pub fn run(name: &str, args: &[&str], env: &[(&str, &str)]) -> Output {
+    program(&Empty::new(name), args, env).output().unwrap()
+}
+
+pub fn refusal(output: &Output) -> String {
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!output.status.success(), "{error}");
+    assert_eq!(error.lines().count(), 1, "one line: {error}");
+    error
+}
+
+/// A running server. It is killed by its handle if the test does not end it.
+pub struct Serving {
+    child: Child,
+    pub addr: SocketAddr,
+    log: BufReader<std::process::ChildStderr>,
+    _directory: Empty,
+}
+
+impl Serving {
+    pub fn start(name: &str, env: &[(&str, &str)]) -> Self {
+        let directory = Empty::new(name);
+        let mut command = program(&directory, &[], env);
+        command.env("PORT", "0").stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        let port = line
+            .split("http://localhost:")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{line}"));
+        let port = port.split('/').next().unwrap().parse().unwrap();
+        Self {
+            child,
+            addr: ([127, 0, 0, 1], port).into(),
+            log,
+            _directory: directory,
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the end; gives the exit code and what was logged after the first line.
+    pub fn finish(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

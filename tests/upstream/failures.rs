@@ -1,0 +1,427 @@
+//! The table of outcomes, row by row: what upstream does, and how the reply ends.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{Setup, chunked, requests, spawn_app_with, spawn_canned, spawn_scenario},
+    client::{Event, proven, text_of},
+};
+
+async fn played(scenario: &str, flags: &[&str]) -> Vec<Event> {
+    let app = spawn_scenario(scenario, flags).await;
+    let events = app.stream("Tell me of the river").await.rest().await;
+    proven(&events);
+    events
+}
+
+fn end(events: &[Event]) -> &Value {
+    &events.last().unwrap().data
+}
+
+/// What the person at the page reads, word for word.
+const SENTENCES: &[(&str, &str)] = &[
+    (
+        "context_too_long",
+        "The conversation is longer than the model can read; please start a new one.",
+    ),
+    (
+        "deployment_not_found",
+        "The model's service does not know the deployment that this server asks for.",
+    ),
+    (
+        "prompt_filtered",
+        "The content filter refused the prompt; please reword it.",
+    ),
+    (
+        "rate_limited",
+        "The model's service is at its rate limit; please try again.",
+    ),
+    ("reply_filtered", "The content filter cut the reply off."),
+    (
+        "upstream_auth",
+        "The model's service did not accept this server's credentials.",
+    ),
+    (
+        "upstream_error",
+        "The model's service reported a fault in mid-reply.",
+    ),
+    (
+        "upstream_protocol",
+        "The model's service answered in a form that is not understood.",
+    ),
+    (
+        "upstream_rejected",
+        "The model's service refused the request.",
+    ),
+    (
+        "upstream_truncated",
+        "The connection to the model's service ended before the reply did.",
+    ),
+    (
+        "upstream_unavailable",
+        "The model's service could not be reached; please try again.",
+    ),
+];
+
+/// Scenario, code, retryable, finish reason, whether text came before.
+type Row = (&'static str, &'static str, bool, Option<&'static str>, bool);
+
+#[actix_web::test]
+async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
+    check_rows(&[
+        ("unauthorized", "upstream_auth", false, None, false),
+        ("token-expired", "upstream_auth", false, None, false),
+        ("permission-denied", "upstream_auth", false, None, false),
+        ("forbidden", "upstream_auth", false, None, false),
+        (
+            "deployment-not-found",
+            "deployment_not_found",
+            false,
+            None,
+            false,
+        ),
+        ("not-found", "upstream_rejected", false, None, false),
+        ("invalid-prompt", "upstream_rejected", false, None, false),
+        ("api-version", "upstream_rejected", false, None, false),
+        ("keys-disabled", "upstream_auth", false, None, false),
+        ("blocked", "upstream_auth", false, None, false),
+        ("too-large", "upstream_rejected", false, None, false),
+        ("too-many-headers", "upstream_rejected", false, None, false),
+        (
+            "no-chat-completions",
+            "upstream_rejected",
+            false,
+            None,
+            false,
+        ),
+        ("bad-request", "upstream_rejected", false, None, false),
+        (
+            "unsupported-parameter",
+            "upstream_rejected",
+            false,
+            None,
+            false,
+        ),
+        ("error-string", "upstream_rejected", false, None, false),
+        ("redirect", "upstream_rejected", false, None, false),
+        ("prompt-filtered", "prompt_filtered", false, None, false),
+        ("context-too-long", "context_too_long", false, None, false),
+        ("rate-limited-day", "rate_limited", true, None, false),
+        (
+            "async-filtered",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            false,
+        ),
+        (
+            "async-filtered-late",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            false,
+        ),
+        (
+            "reply-filtered",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            true,
+        ),
+        (
+            "reply-filtered-cut",
+            "reply_filtered",
+            false,
+            Some("content_filter"),
+            true,
+        ),
+        ("truncated", "upstream_truncated", true, None, true),
+        ("truncated-clean", "upstream_truncated", true, None, true),
+        ("truncated-frame", "upstream_truncated", true, None, true),
+        ("reset", "upstream_truncated", true, None, true),
+        (
+            "done-without-finish",
+            "upstream_truncated",
+            true,
+            None,
+            true,
+        ),
+        ("error-in-stream", "upstream_error", true, None, true),
+        ("error-event", "upstream_error", true, None, true),
+        ("error-numeric", "upstream_error", true, None, true),
+        ("error-first", "upstream_error", true, None, false),
+        ("bad-json", "upstream_protocol", true, None, true),
+        ("html-200", "upstream_protocol", true, None, false),
+        ("json-200", "upstream_protocol", true, None, false),
+        ("long-line", "upstream_protocol", true, None, true),
+        ("informational", "upstream_protocol", true, None, false),
+        ("informational-only", "upstream_protocol", true, None, false),
+    ])
+    .await;
+}
+
+#[actix_web::test]
+async fn every_fault_that_is_retried_ends_the_reply_with_its_code_all_the_same() {
+    check_rows(&[
+        ("rate-limited", "rate_limited", true, None, false),
+        ("rate-limited-silent", "rate_limited", true, None, false),
+        ("conflict", "upstream_unavailable", true, None, false),
+        ("timeout-408", "upstream_unavailable", true, None, false),
+        ("server-error", "upstream_unavailable", true, None, false),
+        ("bad-gateway", "upstream_unavailable", true, None, false),
+        ("unavailable", "upstream_unavailable", true, None, false),
+        ("gateway-timeout", "upstream_unavailable", true, None, false),
+        (
+            "reset-before-head",
+            "upstream_unavailable",
+            true,
+            None,
+            false,
+        ),
+    ])
+    .await;
+}
+
+async fn check_rows(rows: &[Row]) {
+    for (scenario, code, retryable, finish_reason, text) in rows {
+        let events = played(scenario, &[]).await;
+        let end = end(&events);
+        assert_eq!(end["status"], "failed", "{scenario}: {end}");
+        assert_eq!(end["error"]["code"], *code, "{scenario}: {end}");
+        assert_eq!(end["error"]["retryable"], *retryable, "{scenario}");
+        assert_eq!(end["finish_reason"], json!(finish_reason), "{scenario}");
+        assert_eq!(!text_of(&events).is_empty(), *text, "{scenario}");
+        let sentence = SENTENCES.iter().find(|(known, _)| known == code).unwrap().1;
+        assert_eq!(end["error"]["message"], sentence, "{scenario}");
+    }
+}
+
+#[actix_web::test]
+async fn what_only_looks_like_a_fault_completes_the_reply() {
+    for (scenario, finish_reason) in [
+        ("length", "length"),
+        ("length-empty", "length"),
+        ("empty", "stop"),
+        ("refusal", "stop"),
+        ("tool-calls", "tool_calls"),
+        ("no-done", "stop"),
+        ("crlf", "stop"),
+        ("cr", "stop"),
+        ("comments", "stop"),
+        ("multibyte", "stop"),
+        ("surrogates", "stop"),
+        ("no-content-type", "stop"),
+        ("blank-content-type", "stop"),
+        ("async-filter", "stop"),
+        ("bom", "stop"),
+        ("no-space", "stop"),
+        ("multi-line", "stop"),
+        ("oddities", "stop"),
+        ("usage-on-deltas", "stop"),
+        ("filter-outage", "stop"),
+        ("think", "stop"),
+        ("slow", "stop"),
+    ] {
+        let events = played(scenario, &[]).await;
+        let end = end(&events);
+        assert_eq!(end["status"], "completed", "{scenario}: {end}");
+        assert_eq!(end["finish_reason"], finish_reason, "{scenario}");
+        assert_eq!(end.get("error"), None, "{scenario}");
+    }
+}
+
+#[actix_web::test]
+async fn silence_after_the_finish_reason_completes_the_reply() {
+    let events = played("stall-after-finish", &[]).await;
+    assert_eq!(end(&events)["status"], "completed");
+    assert_eq!(
+        end(&events)["usage"],
+        json!(null),
+        "what never came is not invented"
+    );
+}
+
+#[actix_web::test]
+async fn each_silence_of_upstreams_has_its_own_limit() {
+    for (scenario, flag, code) in [
+        ("no-head", "--first-byte-seconds=0.2", "upstream_timeout"),
+        ("silent", "--first-delta-seconds=0.2", "upstream_stalled"),
+        ("stall", "--stall-seconds=0.2", "upstream_stalled"),
+        ("endless", "--max-reply-seconds=0.5", "reply_timeout"),
+        ("endless", "--max-reply-bytes=1000", "too_long"),
+    ] {
+        let app = spawn_scenario(scenario, &[flag]).await;
+        let events = app.stream("river").await.rest().await;
+        let end = proven(&events);
+        assert_eq!(end["error"]["code"], code, "{scenario} with {flag}: {end}");
+        assert!(end["bytes"].as_u64().unwrap() <= 1_000_000);
+        app.upstream_was_left().await;
+    }
+}
+
+#[actix_web::test]
+async fn the_wait_that_upstream_asks_for_is_passed_on() {
+    for (scenario, wait) in [
+        ("rate-limited", json!(1500)),
+        ("rate-limited-day", json!(86_400_000)),
+        ("rate-limited-silent", json!(null)),
+    ] {
+        let events = played(scenario, &[]).await;
+        let error = &end(&events)["error"];
+        assert_eq!(
+            error.get("retry_after_ms").cloned().unwrap_or_default(),
+            wait,
+            "{scenario}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn upstreams_correlation_id_is_passed_on_and_its_words_are_not() {
+    let events = played("unauthorized", &[]).await;
+    let error = &end(&events)["error"];
+    assert_eq!(error["request_id"].as_str().unwrap().len(), 36);
+    assert!(!error["message"].as_str().unwrap().contains("subscription"));
+}
+
+#[actix_web::test]
+async fn a_redirect_is_not_followed_since_the_key_would_go_along() {
+    let app = spawn_scenario("redirect", &[]).await;
+    app.stream("river").await.rest().await;
+    assert_eq!(requests(&app.simulator.journal().records()).len(), 1);
+}
+
+#[actix_web::test]
+async fn nobody_gets_another_ones_answer_after_an_unasked_1xx() {
+    let app = spawn_scenario("informational", &[]).await;
+    for prompt in ["river", "mountain", "ocean"] {
+        let events = app.stream(prompt).await.rest().await;
+        assert_eq!(proven(&events)["error"]["code"], "upstream_protocol");
+        assert_eq!(text_of(&events), "");
+    }
+}
+
+#[actix_web::test]
+async fn an_upstream_that_cannot_be_reached_is_unavailable() {
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let (plain, _) = spawn_canned(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).await;
+    let no_tls = format!("https://127.0.0.1:{}", plain.port());
+    for endpoint in [closed, no_tls, "http://no-such-host.invalid".to_owned()] {
+        let app = spawn_app_with(Setup {
+            endpoint: Some(endpoint.clone()),
+            ..Setup::default()
+        })
+        .await;
+        let events = app.stream("river").await.rest().await;
+        let end = proven(&events);
+        assert_eq!(end["error"]["code"], "upstream_unavailable", "{endpoint}");
+        assert_eq!(end["error"]["retryable"], true);
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_that_is_no_http_is_a_protocol_error() {
+    for answer in [
+        &b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..],
+        b"HTTP/1.1 999999 What\r\n\r\n",
+    ] {
+        let (upstream, _) = spawn_canned(answer.to_vec()).await;
+        let endpoint = Some(format!("http://{upstream}"));
+        let app = spawn_app_with(Setup {
+            endpoint,
+            ..Setup::default()
+        })
+        .await;
+        let events = app.stream("river").await.rest().await;
+        assert_eq!(proven(&events)["error"]["code"], "upstream_protocol");
+    }
+}
+
+#[actix_web::test]
+async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
+    let mut answer = b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..64 {
+        answer.extend_from_slice(format!("10000\r\n{}\r\n", "x".repeat(0x10000)).as_bytes());
+    }
+    let (upstream, asked) = spawn_canned(answer).await;
+    let endpoint = Some(format!("http://{upstream}"));
+    let app = spawn_app_with(Setup {
+        endpoint,
+        ..Setup::default()
+    })
+    .await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["error"]["code"], "upstream_unavailable");
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        3,
+        "it was asked again as any 503 is"
+    );
+}
+
+#[actix_web::test]
+async fn more_events_than_a_log_holds_end_the_reply() {
+    let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let body = chunk.repeat((1 << 18) + 10);
+    let (upstream, _) = spawn_canned(chunked(body.as_bytes())).await;
+    let endpoint = Some(format!("http://{upstream}"));
+    let flags = ["--max-reply-bytes=1000000", "--pad=false"];
+    let app = spawn_app_with(Setup {
+        endpoint,
+        flags: &flags,
+        ..Setup::default()
+    })
+    .await;
+    let path = app.start("river").await;
+    let log = app.log(&path).await;
+    let mut reader = log.reader();
+    crate::support::client::soon(
+        "the end",
+        reader.read_after(rasta_stream::event::Seq(u64::MAX)),
+    )
+    .await;
+    let end = log.end().unwrap();
+    assert_eq!(
+        end.error.unwrap().code,
+        rasta_stream::event::ErrorCode::TooLong
+    );
+    assert!(log.tail().0.0 <= 1 << 18);
+    assert_eq!(log.snapshot().await.unwrap().text.len() as u64, end.bytes);
+}
+
+#[actix_web::test]
+async fn text_that_is_condemned_after_it_was_shown_is_taken_back_on_every_viewer() {
+    for scenario in ["async-filtered", "async-filtered-late"] {
+        let app = spawn_scenario(scenario, &[]).await;
+        let path = app.start("river").await;
+        let (first, late) = (
+            app.events(&path, 0).await.rest().await,
+            app.events(&path, 0).await.rest().await,
+        );
+        assert_eq!(
+            crate::support::client::blocks(&first),
+            crate::support::client::blocks(&late)
+        );
+        assert!(
+            first.iter().any(|event| event.name == "delta"),
+            "late viewers see what was shown"
+        );
+        let replace = first.iter().find(|event| event.name == "replace").unwrap();
+        assert_eq!(replace.data, json!({"text": "", "why": "content_filter"}));
+        let end = proven(&first);
+        assert_eq!(
+            (&end["bytes"], &end["finish_reason"]),
+            (&json!(0), &json!("content_filter"))
+        );
+        let snapshot = app.snapshot(&path).await;
+        assert_eq!(
+            (&snapshot["text"], &snapshot["status"]),
+            (&json!(""), &json!("failed"))
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! What upstream may do, and what becomes of the reply: failures, retries, credentials, malformed streams.
+
+mod failures;
+mod fuzz;
+mod identity;
+mod retries;

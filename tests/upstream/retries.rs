@@ -1,0 +1,271 @@
+//! Before the first token: asking again, asking another deployment, asking without a field.
+
+use rasta_stream::simulator::{JournalEvent, Record};
+use serde_json::{Value, json};
+
+use crate::support::{
+    app::{Setup, requests, spawn_app_with, spawn_scenario},
+    client::{Event, proven, text_of},
+};
+
+fn notices(events: &[Event]) -> Vec<&Value> {
+    events
+        .iter()
+        .filter(|event| event.name == "notice")
+        .map(|event| &event.data)
+        .collect()
+}
+
+/// The deployments that were asked, in order.
+fn asked(records: &[Record]) -> Vec<String> {
+    requests(records)
+        .iter()
+        .map(|body| body["model"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[actix_web::test]
+async fn a_busy_deployment_is_asked_again_after_the_wait_that_it_names() {
+    // Every other request is refused, with retry-after-ms: 50.
+    let app = spawn_scenario("busy", &[]).await;
+    let events = app.stream("river").await.rest().await;
+    let end = proven(&events);
+    assert_eq!(end["status"], "completed");
+    let notices = notices(&events);
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0]["code"], "retrying");
+    assert_eq!(notices[0]["attempt"], 2);
+    let wait = notices[0]["retry_after_ms"].as_u64().unwrap();
+    assert!(wait <= 50, "{wait}");
+    assert!(end["ms"]["first"].as_u64().unwrap() >= 45, "it did wait");
+    assert_eq!(requests(&app.simulator.journal().records()).len(), 2);
+}
+
+#[actix_web::test]
+async fn a_failure_that_names_no_wait_is_asked_again_too() {
+    let app = spawn_scenario("flaky", &[]).await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+    let wait = notices(&events)[0]["retry_after_ms"].as_u64().unwrap();
+    assert!((1..=500).contains(&wait), "{wait}");
+}
+
+#[actix_web::test]
+async fn retries_are_counted_and_then_the_failure_is_told() {
+    let app = spawn_scenario("unavailable", &[]).await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["error"]["code"], "upstream_unavailable");
+    let attempts: Vec<u64> = notices(&events)
+        .iter()
+        .map(|notice| notice["attempt"].as_u64().unwrap())
+        .collect();
+    assert_eq!(attempts, [2, 3]);
+    assert_eq!(requests(&app.simulator.journal().records()).len(), 3);
+}
+
+#[actix_web::test]
+async fn a_wait_that_nobody_would_wait_is_told_at_once() {
+    let app = spawn_scenario("rate-limited-day", &[]).await;
+    let events = app.stream("river").await.rest().await;
+    let end = proven(&events);
+    assert_eq!(end["error"]["code"], "rate_limited");
+    assert_eq!(end["error"]["retry_after_ms"], 86_400_000);
+    assert_eq!(notices(&events), Vec::<&Value>::new());
+}
+
+#[actix_web::test]
+async fn a_wait_beyond_the_replys_own_time_is_not_begun() {
+    let app = spawn_scenario("rate-limited", &["--max-reply-seconds=1"]).await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["error"]["code"], "rate_limited");
+    assert_eq!(notices(&events), Vec::<&Value>::new());
+}
+
+#[actix_web::test]
+async fn what_asking_again_cannot_mend_is_not_asked_again() {
+    for scenario in [
+        "unauthorized",
+        "prompt-filtered",
+        "deployment-not-found",
+        "bad-request",
+    ] {
+        let deployment = format!("sim-{scenario}");
+        let setup = Setup {
+            deployment: &deployment,
+            more: &["second"],
+            ..Setup::default()
+        };
+        let app = spawn_app_with(setup).await;
+        let events = app.stream("river").await.rest().await;
+        assert_eq!(proven(&events)["status"], "failed", "{scenario}");
+        assert_eq!(
+            requests(&app.simulator.journal().records()).len(),
+            1,
+            "{scenario}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn nothing_is_asked_again_once_text_was_shown() {
+    for scenario in ["truncated", "reset", "error-in-stream"] {
+        let deployment = format!("sim-{scenario}");
+        let setup = Setup {
+            deployment: &deployment,
+            more: &["second"],
+            ..Setup::default()
+        };
+        let app = spawn_app_with(setup).await;
+        let events = app.stream("river").await.rest().await;
+        assert_eq!(proven(&events)["status"], "failed", "{scenario}");
+        assert!(!text_of(&events).is_empty());
+        assert_eq!(
+            requests(&app.simulator.journal().records()).len(),
+            1,
+            "{scenario}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_stop_ends_the_wait_for_a_retry() {
+    let app = spawn_scenario("rate-limited", &[]).await;
+    let mut viewer = app.stream("river").await;
+    let path = viewer.header("location").unwrap().to_owned();
+    while viewer.next_stored().await.unwrap().name != "notice" {}
+    assert_eq!(app.delete(&path).await.json().await["status"], "stopped");
+}
+
+#[actix_web::test]
+async fn the_next_deployment_is_asked_when_one_is_busy_and_the_end_says_who_answered() {
+    for first in [
+        "sim-rate-limited-day",
+        "sim-unavailable",
+        "sim-reset-before-head",
+    ] {
+        let setup = Setup {
+            deployment: first,
+            more: &["second", "third"],
+            ..Setup::default()
+        };
+        let app = spawn_app_with(setup).await;
+        let events = app.stream("river").await.rest().await;
+        let end = proven(&events);
+        assert_eq!(end["status"], "completed", "{first}");
+        assert!(end["model"].as_str().is_some());
+        let notices = notices(&events);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0]["code"], "other_deployment");
+        assert_eq!(notices[0].get("retry_after_ms"), None);
+        assert_eq!(asked(&app.simulator.journal().records()), [first, "second"]);
+    }
+}
+
+#[actix_web::test]
+async fn a_deployment_that_failed_is_left_alone_for_the_replies_that_follow() {
+    let setup = Setup {
+        deployment: "sim-rate-limited-day",
+        more: &["second"],
+        ..Setup::default()
+    };
+    let app = spawn_app_with(setup).await;
+    for _ in 0..5 {
+        let events = app.stream("river").await.rest().await;
+        assert_eq!(proven(&events)["status"], "completed");
+    }
+    let asked = asked(&app.simulator.journal().records());
+    let first = asked
+        .iter()
+        .filter(|name| *name == "sim-rate-limited-day")
+        .count();
+    assert_eq!((first, asked.len()), (1, 6));
+}
+
+#[actix_web::test]
+async fn a_deployment_that_has_rested_is_asked_again() {
+    // Refuses every other request and asks for a rest of 50 ms.
+    let setup = Setup {
+        deployment: "sim-busy",
+        more: &["second"],
+        ..Setup::default()
+    };
+    let app = spawn_app_with(setup).await;
+    app.stream("river").await.rest().await;
+    loop {
+        app.stream("river").await.rest().await;
+        let asked = asked(&app.simulator.journal().records());
+        if asked.iter().filter(|name| *name == "sim-busy").count() == 2 {
+            break;
+        }
+        assert!(
+            asked.len() < 10_000,
+            "the first deployment was never asked again"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_field_that_the_model_refuses_is_left_out_and_the_lesson_is_remembered() {
+    let flags = [
+        "--temperature=0.5",
+        "--max-output-tokens=100",
+        "--workers=2",
+    ];
+    let app = spawn_scenario("reasoning-model", &flags).await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+    assert_eq!(
+        notices(&events),
+        Vec::<&Value>::new(),
+        "nothing was waited for"
+    );
+    let tries = requests(&app.simulator.journal().records()).len();
+    assert!(tries > 1, "something was refused");
+    for _ in 0..6 {
+        assert_eq!(
+            proven(&app.stream("river").await.rest().await)["status"],
+            "completed"
+        );
+    }
+    let sent = requests(&app.simulator.journal().records());
+    assert_eq!(sent.len(), tries + 6, "all workers have learnt it");
+    assert_eq!(sent.last().unwrap().get("temperature"), None);
+    assert_eq!(sent.last().unwrap()["max_completion_tokens"], 100);
+}
+
+#[actix_web::test]
+async fn a_server_without_stream_options_answers_without_usage() {
+    let app = spawn_scenario("no-stream-options", &[]).await;
+    let events = app.stream("river").await.rest().await;
+    let end = proven(&events);
+    assert_eq!(
+        (&end["status"], &end["usage"]),
+        (&json!("completed"), &json!(null))
+    );
+    let records = app.simulator.journal().records();
+    let kept = records
+        .iter()
+        .filter(|r| matches!(r.event, JournalEvent::Request { .. }))
+        .count();
+    assert_eq!(kept, 2);
+}
+
+#[actix_web::test]
+async fn a_deployment_that_never_answered_is_left_alone_for_the_replies_that_follow() {
+    let flags = ["--first-byte-seconds=0.2"];
+    let setup = Setup {
+        deployment: "sim-no-head",
+        more: &["second"],
+        flags: &flags,
+        ..Setup::default()
+    };
+    let app = spawn_app_with(setup).await;
+    let first = app.stream("river").await.rest().await;
+    assert_eq!(proven(&first)["error"]["code"], "upstream_timeout");
+    let second = app.stream("river").await.rest().await;
+    assert_eq!(proven(&second)["status"], "completed");
+    assert_eq!(
+        asked(&app.simulator.journal().records()),
+        ["sim-no-head", "second"]
+    );
+}
