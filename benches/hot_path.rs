@@ -6,9 +6,8 @@
 use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::FutureExt as _;
 use rasta_stream::{
-    config::StoreConfig,
     event::{Pad, ReplyEvent, Seq},
-    store::{Created, Next, Store},
+    store::{self, Created, Next, Store},
     upstream::{chunk::Normaliser, sse::Decoder},
 };
 
@@ -78,7 +77,7 @@ fn encode(bencher: Bencher<'_, '_>, pad: bool) {
 
 fn store() -> Store {
     let retention = std::time::Duration::from_secs(600);
-    Store::in_memory(StoreConfig {
+    Store::in_memory(store::Options {
         max_replies: 10,
         retention,
         pad: true,

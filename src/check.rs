@@ -7,9 +7,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     chat::ChatRequest,
-    config::{Config, DeploymentConfig, UpstreamConfig},
+    config::{Config, UpstreamConfig},
     event::ErrorCode,
-    upstream::{Diagnosis, Experience, Fault, Field, Identity, Progress, Tls, Upstream},
+    upstream::{
+        DeploymentOptions, Diagnosis, Experience, Fault, Field, Identity, Progress, Tls, Upstream,
+    },
 };
 
 /// How long the deployment may take for its word.
@@ -54,7 +56,7 @@ pub async fn check(config: &Config) -> Result<String, String> {
     if well { Ok(sentences) } else { Err(sentences) }
 }
 
-async fn check_one(upstream: &Upstream, deployment: &DeploymentConfig) -> Result<String, String> {
+async fn check_one(upstream: &Upstream, deployment: &DeploymentOptions) -> Result<String, String> {
     let begun = Instant::now();
     let asked = timeout(PATIENCE, ask(upstream)).await;
     let whom = format!(
@@ -103,7 +105,7 @@ async fn ask(upstream: &Upstream) -> Result<Option<String>, Fault> {
     }
 }
 
-fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentConfig) -> String {
+fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentOptions) -> String {
     let remedy = remedy(fault.diagnosis, deployment).unwrap_or(match fault.error.code {
         ErrorCode::UpstreamProtocol => {
             "check that AZURE_OPENAI_ENDPOINT is the address of an API and not of a page or proxy"
@@ -122,7 +124,7 @@ fn sentence(whom: &str, fault: &Fault, deployment: &DeploymentConfig) -> String 
     )
 }
 
-fn remedy(diagnosis: Diagnosis, deployment: &DeploymentConfig) -> Option<&'static str> {
+fn remedy(diagnosis: Diagnosis, deployment: &DeploymentOptions) -> Option<&'static str> {
     Some(match diagnosis {
         Diagnosis::NameResolution => {
             "the host's name has no address: check the spelling of AZURE_OPENAI_ENDPOINT"
@@ -148,11 +150,13 @@ fn remedy(diagnosis: Diagnosis, deployment: &DeploymentConfig) -> Option<&'stati
         Diagnosis::Identity => {
             "set up the Entra identity as told here in brackets, or set AZURE_OPENAI_API_KEY"
         }
-        Diagnosis::Credential if deployment.entra => {
+        Diagnosis::Credential if deployment.credential.is_entra() => {
             "check that the Entra identity has the role \"Cognitive Services OpenAI User\" on this very \
              resource (it takes some minutes), and AZURE_OPENAI_SCOPE"
         }
-        Diagnosis::Credential if deployment.key.is_none() => "set AZURE_OPENAI_API_KEY",
+        Diagnosis::Credential if deployment.credential.key().is_none() => {
+            "set AZURE_OPENAI_API_KEY"
+        }
         Diagnosis::Credential => "check that AZURE_OPENAI_API_KEY is a key of this very resource",
         Diagnosis::Deployment => {
             "check AZURE_OPENAI_DEPLOYMENT against the names in the portal (a deployment is new \

@@ -64,16 +64,13 @@ async fn move_viewers(moves: &MoveSignal, spread: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::StoreConfig,
-        store::{CreateError, Created, StopRequest, Writer},
-    };
+    use crate::store::{self, CreateError, Created, StopRequest, Writer};
     use futures_util::FutureExt as _;
 
     const PATIENCE: Duration = Duration::from_secs(120);
 
     fn store() -> Store {
-        Store::in_memory(StoreConfig {
+        Store::in_memory(store::Options {
             max_replies: 10,
             retention: Duration::from_secs(600),
             pad: false,

@@ -22,29 +22,29 @@
 //! | `idle_timer` | tells a silence from a stream | |
 //! | `endpoint` | what people paste as an endpoint | |
 //! | `simulator` | Azure OpenAI on a loopback port | |
-//! | `config` | every setting, checked | `endpoint`, `simulator` |
-//! | `upstream` | a conversation in, chunks out | `chat`, `config`, `endpoint`, `event` |
-//! | `store` | the log of logs | `config`, `event` |
-//! | `generation` | one reply, upstream to store | `chat`, `config`, `event`, `store`, `upstream` |
+//! | `upstream` | a conversation in, chunks out | `chat`, `endpoint`, `event` |
+//! | `store` | the log of logs | `event` |
+//! | `generation` | one reply, upstream to store | `chat`, `event`, `store`, `upstream` |
 //! | `viewer` | one response body, store to client | `event`, `store` |
-//! | `routes` | extract, call, answer | `chat`, `config`, `event`, `generation`, `store`, `upstream`, `viewer` |
+//! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `store`, `upstream`, `viewer` |
 //! | `drain` | from the wish to exit to an idle server | `store`, `viewer` |
+//! | `logging` | the log's lines, and what may never stand in them | |
+//! | `config` | every setting, checked, as the components' options | `endpoint`, `generation`, `logging`, `simulator`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `drain`, `endpoint`, `routes`, `simulator`, `store`, `upstream`, `viewer` |
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
-//! | `logging` | the log's lines, and what may never stand in them | `config` |
 
 pub mod event;
 pub mod chat;
 pub mod idle_timer;
 pub mod endpoint;
 pub mod simulator;
-pub mod config;
 pub mod upstream;
 pub mod store;
 pub mod generation;
 pub mod viewer;
 pub mod routes;
 pub mod drain;
+pub mod logging;
+pub mod config;
 pub mod server;
 pub mod check;
-pub mod logging;

@@ -13,7 +13,14 @@ use log::{
 };
 use serde_json::json;
 
-use crate::config::LogFormat;
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Lets another crate's line pass only from this level up.
 const MOST_OF_OTHERS: Level = Level::Warn;
@@ -39,12 +46,12 @@ impl Log for Guarded {
 
 /// Starts logging with an `env_logger` filter such as `info` or `warn,rasta_stream=debug`. A second
 /// call changes nothing.
-pub fn start(format: LogFormat, filter: &str) {
+pub fn start(format: Format, filter: &str) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter);
     match format {
-        LogFormat::Text => builder.format(text_line),
-        LogFormat::Json => builder.format(json_line),
+        Format::Text => builder.format(text_line),
+        Format::Json => builder.format(json_line),
     };
     let logger = builder.build();
     let most = logger.filter();

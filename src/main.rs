@@ -10,7 +10,7 @@ use std::{
 use rasta_stream::{
     check,
     config::{
-        Cli, Command, Config, ConfigError, LogFormat,
+        Cli, Command, Config, ConfigError,
         environment::{self, Environment},
         settings::{HealthcheckArgs, PaceArg, Settings, SimulateArgs},
     },
@@ -80,7 +80,7 @@ async fn checked(settings: Settings) -> Result<(), String> {
 }
 
 async fn simulate(args: SimulateArgs) -> Result<(), String> {
-    logging::start(LogFormat::Text, "info");
+    logging::start(logging::Format::Text, "info");
     let addr = SocketAddr::new(args.host, args.port);
     let options = Options {
         addr,

@@ -21,13 +21,13 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    config::{Config, DeploymentConfig, UpstreamConfig},
+    config::{Config, UpstreamConfig},
     drain,
     endpoint::{self, EndpointError, EndpointKind},
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
-    upstream::{Experience, Identity, Tls, Upstream},
+    upstream::{Credential, DeploymentOptions, Experience, Identity, Tls, Upstream},
     viewer::MoveSignal,
 };
 
@@ -107,10 +107,10 @@ impl Server {
         shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
         let (deployments, simulator, name) = upstream(&config).await?;
-        let store = match &config.redis {
+        let store = match &config.replication {
             Some(redis) => Store::connect(config.store.clone(), redis)
                 .await
-                .map_err(|cause| StartError::Redis(redis.place(), cause))?,
+                .map_err(|cause| StartError::Redis(redis.address(), cause))?,
             None => Store::in_memory(config.store.clone()),
         };
         let moves = MoveSignal::default();
@@ -241,7 +241,7 @@ impl Server {
 /// Who answers: what is configured, or a simulator that is started for it.
 async fn upstream(
     config: &Config,
-) -> Result<(Vec<DeploymentConfig>, Option<Simulator>, &'static str), StartError> {
+) -> Result<(Vec<DeploymentOptions>, Option<Simulator>, &'static str), StartError> {
     match &config.upstream {
         UpstreamConfig::Deployments(deployments) => {
             let azure = deployments
@@ -261,10 +261,9 @@ async fn upstream(
                 .await
                 .map_err(StartError::Simulator)?;
             let endpoint = endpoint::resolve(&simulator.url(), Some("simulator"), None)?;
-            let deployment = DeploymentConfig {
+            let deployment = DeploymentOptions {
                 endpoint,
-                key: Some(SecretString::from(key)),
-                entra: false,
+                credential: Credential::Key(SecretString::from(key)),
             };
             Ok((vec![deployment], Some(simulator), "simulator"))
         }

@@ -3,89 +3,45 @@
 //! Workload identity if its file is named, else an application's secret, else whatever the machine
 //! offers. What is named must be complete. Nothing is asked here: the tokens are upstream's.
 
-use std::path::PathBuf;
-
-use secrecy::SecretString;
-
 use super::{ConfigError, settings::Settings};
+use crate::upstream::{IdentityOptions, IdentitySource};
 
-/// How to obtain tokens of Entra's.
-#[derive(Clone, Debug)]
-pub struct IdentityConfig {
-    /// Who the program is.
-    pub source: IdentitySource,
-    /// What the tokens are for.
-    pub scope: String,
-    /// Base URL of Entra itself, with `https`.
-    pub authority: String,
-}
-
-/// Who the program is.
-#[derive(Clone, Debug)]
-pub enum IdentitySource {
-    /// A Kubernetes service account, federated with an application.
-    Workload {
-        /// The tenant's id.
-        tenant: String,
-        /// The application's id.
-        client: String,
-        /// Where Kubernetes keeps the current token of the service account.
-        file: PathBuf,
-    },
-    /// An application with a secret.
-    Secret {
-        /// The tenant's id.
-        tenant: String,
-        /// The application's id.
-        client: String,
-        /// The application's secret.
-        secret: SecretString,
-    },
-    /// The managed identity of the machine, else who is signed in to Azure CLI.
-    Machine {
-        /// Which of the machine's identities; `None` for its own.
-        client: Option<String>,
-    },
-}
-
-impl IdentityConfig {
-    pub(super) fn new(settings: &Settings) -> Result<Self, ConfigError> {
-        let client = &settings.azure_client_id;
-        let needed = |because| {
-            let missing = |name| ConfigError::Identity { name, because };
-            Ok::<_, ConfigError>((
-                settings
-                    .azure_tenant_id
-                    .clone()
-                    .ok_or_else(|| missing("AZURE_TENANT_ID"))?,
-                client.clone().ok_or_else(|| missing("AZURE_CLIENT_ID"))?,
-            ))
-        };
-        let source = if let Some(file) = &settings.azure_federated_token_file {
-            let (tenant, client) = needed("AZURE_FEDERATED_TOKEN_FILE")?;
-            IdentitySource::Workload {
-                tenant,
-                client,
-                file: file.clone(),
-            }
-        } else if let Some(secret) = &settings.azure_client_secret {
-            let (tenant, client) = needed("AZURE_CLIENT_SECRET")?;
-            IdentitySource::Secret {
-                tenant,
-                client,
-                secret: secret.clone(),
-            }
-        } else {
-            IdentitySource::Machine {
-                client: client.clone(),
-            }
-        };
-        Ok(Self {
-            source,
-            scope: settings.azure_openai_scope.clone(),
-            authority: settings.azure_authority_host.clone(),
-        })
-    }
+pub(super) fn options(settings: &Settings) -> Result<IdentityOptions, ConfigError> {
+    let client = &settings.azure_client_id;
+    let needed = |because| {
+        let missing = |name| ConfigError::Identity { name, because };
+        Ok::<_, ConfigError>((
+            settings
+                .azure_tenant_id
+                .clone()
+                .ok_or_else(|| missing("AZURE_TENANT_ID"))?,
+            client.clone().ok_or_else(|| missing("AZURE_CLIENT_ID"))?,
+        ))
+    };
+    let source = if let Some(file) = &settings.azure_federated_token_file {
+        let (tenant, client) = needed("AZURE_FEDERATED_TOKEN_FILE")?;
+        IdentitySource::Workload {
+            tenant,
+            client,
+            file: file.clone(),
+        }
+    } else if let Some(secret) = &settings.azure_client_secret {
+        let (tenant, client) = needed("AZURE_CLIENT_SECRET")?;
+        IdentitySource::Secret {
+            tenant,
+            client,
+            secret: secret.clone(),
+        }
+    } else {
+        IdentitySource::Machine {
+            client: client.clone(),
+        }
+    };
+    Ok(IdentityOptions {
+        source,
+        scope: settings.azure_openai_scope.clone(),
+        authority: settings.azure_authority_host.clone(),
+    })
 }
 
 /// A scope as credentials of applications need it; managed identities take it without its end.

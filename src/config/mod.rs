@@ -9,17 +9,17 @@ pub mod identity;
 pub mod settings;
 pub mod sharing;
 
-use std::{ffi::OsString, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::settings::{AuthMode, MoreDeployment, Settings};
-pub use self::settings::{Cli, Command, LogFormat};
-pub use self::{
-    identity::{IdentityConfig, IdentitySource},
-    sharing::RedisConfig,
+pub use self::settings::{Cli, Command};
+use crate::{
+    endpoint::{self, EndpointError, EndpointKind},
+    generation, store,
+    upstream::{Credential, DeploymentOptions, IdentityOptions, ModelOptions},
 };
-use crate::endpoint::{self, Endpoint, EndpointError, EndpointKind};
 
 /// A program that can start.
 #[derive(Clone, Debug)]
@@ -33,15 +33,15 @@ pub struct Config {
     /// Who answers.
     pub upstream: UpstreamConfig,
     /// How to obtain Entra's tokens, where they are the credential.
-    pub identity: Option<IdentityConfig>,
+    pub identity: Option<IdentityOptions>,
     /// What is sent upstream with each conversation.
-    pub model: ModelConfig,
+    pub model: ModelOptions,
     /// How long and how large a reply may be.
-    pub limits: ReplyLimits,
+    pub limits: generation::Limits,
     /// How replies are kept.
-    pub store: StoreConfig,
+    pub store: store::Options,
     /// How they are shared with other replicas; `None` where there are none.
-    pub redis: Option<RedisConfig>,
+    pub replication: Option<store::ReplicationOptions>,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
     /// How long running replies may go on once the server is asked to exit.
@@ -55,68 +55,7 @@ pub enum UpstreamConfig {
     Simulator,
     /// Deployments of Azure OpenAI, or of compatible servers, in the order in which to ask them; at
     /// least one.
-    Deployments(Vec<DeploymentConfig>),
-}
-
-/// One deployment and the credential for it.
-#[derive(Clone, Debug)]
-pub struct DeploymentConfig {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// The key; `None` where none is needed.
-    pub key: Option<SecretString>,
-    /// Whether a token of Entra's is the credential.
-    pub entra: bool,
-}
-
-/// What is sent upstream with each conversation.
-#[derive(Clone)]
-pub struct ModelConfig {
-    /// The system prompt; empty for none.
-    pub system_prompt: String,
-    /// `max_completion_tokens`.
-    pub max_output_tokens: Option<u64>,
-    /// `temperature`.
-    pub temperature: Option<f64>,
-    /// `reasoning_effort`.
-    pub reasoning_effort: Option<String>,
-    /// How long upstream may take to send the head of its answer.
-    pub first_byte: Duration,
-}
-
-/// Leaves the system prompt out: prompts never reach a log.
-impl fmt::Debug for ModelConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelConfig").finish_non_exhaustive()
-    }
-}
-
-/// How long and how large a reply may be.
-#[derive(Clone, Debug)]
-pub struct ReplyLimits {
-    /// From the head of upstream's answer to the first delta.
-    pub first_delta: Duration,
-    /// Between two chunks after the first delta.
-    pub stall: Duration,
-    /// From the POST to the end.
-    pub total: Duration,
-    /// Of text, in bytes.
-    pub bytes: u64,
-    /// How long nobody may read it.
-    pub idle_reader: Duration,
-    /// Of conversation sent, in characters.
-    pub history_chars: usize,
-}
-
-/// How replies are kept.
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// The most replies, running and ended.
-    pub max_replies: usize,
-    /// How long after its end.
-    pub retention: Duration,
-    /// Whether deltas are padded.
-    pub pad: bool,
+    Deployments(Vec<DeploymentOptions>),
 }
 
 /// Why the program cannot start. Displayed in one line with the remedy.
@@ -214,12 +153,12 @@ impl Config {
         }
         let upstream = upstream(&settings)?;
         let identity = match &upstream {
-            UpstreamConfig::Deployments(all) if all.iter().any(|one| one.entra) => {
-                Some(IdentityConfig::new(&settings)?)
+            UpstreamConfig::Deployments(all) if all.iter().any(|one| one.credential.is_entra()) => {
+                Some(identity::options(&settings)?)
             }
             _ => None,
         };
-        let redis = RedisConfig::new(&settings)?;
+        let replication = sharing::options(&settings)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: SocketAddr::new(settings.host, settings.port),
@@ -227,14 +166,14 @@ impl Config {
             upstream,
             identity,
             static_dir: settings.static_dir,
-            model: ModelConfig {
+            model: ModelOptions {
                 system_prompt: settings.system_prompt,
                 max_output_tokens: settings.max_output_tokens,
                 temperature: settings.temperature,
                 reasoning_effort: settings.reasoning_effort,
                 first_byte: settings.first_byte_seconds,
             },
-            limits: ReplyLimits {
+            limits: generation::Limits {
                 first_delta: settings.first_delta_seconds,
                 stall: settings.stall_seconds,
                 total: settings.max_reply_seconds,
@@ -242,12 +181,12 @@ impl Config {
                 idle_reader: settings.idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },
-            store: StoreConfig {
+            store: store::Options {
                 max_replies: saturated(settings.max_replies),
                 retention: settings.retention_seconds,
                 pad: settings.pad,
             },
-            redis,
+            replication,
             ping: settings.ping_seconds,
             drain: settings.drain_seconds,
         })
@@ -314,7 +253,7 @@ fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
     Ok(UpstreamConfig::Deployments(deployments))
 }
 
-fn deployment(settings: MoreDeployment) -> Result<DeploymentConfig, ConfigError> {
+fn deployment(settings: MoreDeployment) -> Result<DeploymentOptions, ConfigError> {
     let endpoint = endpoint::resolve(
         settings
             .endpoint
@@ -323,21 +262,20 @@ fn deployment(settings: MoreDeployment) -> Result<DeploymentConfig, ConfigError>
         settings.deployment.as_deref(),
         settings.api_version.as_deref(),
     )?;
-    let key = match settings.auth {
-        Some(AuthMode::None | AuthMode::Entra) => None,
-        Some(AuthMode::Key) => {
-            Some(key(settings.api_key, settings.api_key_file)?.ok_or(ConfigError::NoKey)?)
-        }
-        None => key(settings.api_key, settings.api_key_file)?,
+    let key = || key(settings.api_key, settings.api_key_file);
+    let credential = match settings.auth {
+        Some(AuthMode::None) => Credential::None,
+        Some(AuthMode::Entra) => Credential::Entra,
+        Some(AuthMode::Key) => Credential::Key(key()?.ok_or(ConfigError::NoKey)?),
+        None => match (key()?, endpoint.kind) {
+            (Some(key), _) => Credential::Key(key),
+            (None, EndpointKind::Azure) => Credential::Entra,
+            (None, EndpointKind::Compatible) => Credential::None,
+        },
     };
-    let entra = match settings.auth {
-        Some(mode) => mode == AuthMode::Entra,
-        None => key.is_none() && endpoint.kind == EndpointKind::Azure,
-    };
-    Ok(DeploymentConfig {
+    Ok(DeploymentOptions {
         endpoint,
-        key,
-        entra,
+        credential,
     })
 }
 

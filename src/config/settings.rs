@@ -5,11 +5,14 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use secrecy::SecretString;
 
 use super::identity;
-use crate::simulator::Scenario;
+use crate::{logging, simulator::Scenario};
 
 /// What the tokens are for in Azure's public cloud.
 const DEFAULT_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -206,11 +209,11 @@ pub struct Settings {
         long,
         env = "LOG_FORMAT",
         value_name = "FORMAT",
-        value_enum,
         ignore_case = true,
-        default_value = "text"
+        default_value = "text",
+        value_parser = log_format()
     )]
-    pub log_format: LogFormat,
+    pub log_format: logging::Format,
 
     /// What is logged: off, error, warn, info, debug, or a list such as info,rasta_stream=debug
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
@@ -301,15 +304,6 @@ pub enum AuthMode {
     None,
 }
 
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// How fast the simulator answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PaceArg {
@@ -371,4 +365,13 @@ fn word(text: &str) -> Result<String, String> {
 fn scenario(text: &str) -> Result<Scenario, String> {
     text.parse()
         .map_err(|_| "must be one of the names that --list prints".to_owned())
+}
+
+fn log_format() -> impl TypedValueParser<Value = logging::Format> {
+    PossibleValuesParser::new(["text", "json"]).map(|text| {
+        match text.to_ascii_lowercase().as_str() {
+            "json" => logging::Format::Json,
+            _ => logging::Format::Text,
+        }
+    })
 }

@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 
 use super::{environment::Environment, *};
+use crate::upstream::IdentitySource;
 
 fn parse(args: &[&str], env: &[(&str, &str)], dot_env: &str) -> Result<Cli, ConfigError> {
     let variables = env
@@ -21,16 +22,26 @@ fn config(env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::new(parse(&[], env, "")?.settings)
 }
 
-fn deployments(env: &[(&str, &str)]) -> Vec<DeploymentConfig> {
+fn deployments(env: &[(&str, &str)]) -> Vec<DeploymentOptions> {
     match config(env).unwrap().upstream {
         UpstreamConfig::Deployments(deployments) => deployments,
         UpstreamConfig::Simulator => panic!("the simulator was chosen"),
     }
 }
 
-fn deployment(env: &[(&str, &str)]) -> DeploymentConfig {
+fn deployment(env: &[(&str, &str)]) -> DeploymentOptions {
     let [deployment] = deployments(env).try_into().expect("one deployment");
     deployment
+}
+
+fn key_of(env: &[(&str, &str)]) -> String {
+    let deployment = deployment(env);
+    deployment
+        .credential
+        .key()
+        .unwrap()
+        .expose_secret()
+        .to_owned()
 }
 
 const ENDPOINT: (&str, &str) = ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com");
@@ -111,12 +122,12 @@ fn common_aliases_are_taken_where_the_first_name_is_absent() {
         let both = deployment(&[ENDPOINT, KEY, (alias, "x"), DEPLOYMENT]);
         assert_eq!(both.endpoint.deployment, "d");
     }
-    let key = deployment(&[ENDPOINT, DEPLOYMENT, ("AZURE_OPENAI_KEY", "other")])
-        .key
-        .unwrap();
-    assert_eq!(key.expose_secret(), "other");
+    assert_eq!(
+        key_of(&[ENDPOINT, DEPLOYMENT, ("AZURE_OPENAI_KEY", "other")]),
+        "other"
+    );
     let generic = deployment(&[ENDPOINT, DEPLOYMENT, ("OPENAI_API_KEY", "x")]);
-    assert!(generic.key.is_none());
+    assert!(generic.credential.key().is_none());
 }
 
 #[test]
@@ -150,11 +161,26 @@ fn a_compatible_server_needs_no_key() {
     let local = ("AZURE_OPENAI_ENDPOINT", "http://localhost:11434/v1");
     let without = deployment(&[local, DEPLOYMENT]);
     assert_eq!(without.endpoint.kind, EndpointKind::Compatible);
-    assert!(without.key.is_none());
-    assert!(deployment(&[local, DEPLOYMENT, KEY]).key.is_some());
+    assert!(without.credential.key().is_none());
+    assert!(
+        deployment(&[local, DEPLOYMENT, KEY])
+            .credential
+            .key()
+            .is_some()
+    );
     let none = ("AZURE_OPENAI_AUTH", "none");
-    assert!(deployment(&[ENDPOINT, DEPLOYMENT, none]).key.is_none());
-    assert!(deployment(&[ENDPOINT, DEPLOYMENT, KEY, none]).key.is_none());
+    assert!(
+        deployment(&[ENDPOINT, DEPLOYMENT, none])
+            .credential
+            .key()
+            .is_none()
+    );
+    assert!(
+        deployment(&[ENDPOINT, DEPLOYMENT, KEY, none])
+            .credential
+            .key()
+            .is_none()
+    );
 }
 
 #[test]
@@ -278,14 +304,26 @@ fn an_azure_endpoint_without_a_key_means_entra_and_a_compatible_one_does_not() {
         "https://cognitiveservices.azure.com/.default"
     );
     assert_eq!(machine.authority, "https://login.microsoftonline.com");
-    assert!(!deployment(&[ENDPOINT, DEPLOYMENT, KEY]).entra);
-    assert!(!deployment(&[local, DEPLOYMENT]).entra);
+    assert!(
+        !deployment(&[ENDPOINT, DEPLOYMENT, KEY])
+            .credential
+            .is_entra()
+    );
+    assert!(!deployment(&[local, DEPLOYMENT]).credential.is_entra());
     // Said in so many words, it holds; a key that is there too is not sent.
     let both = deployment(&[ENDPOINT, DEPLOYMENT, KEY, entra]);
-    assert!(both.entra && both.key.is_none());
-    assert!(deployment(&[local, DEPLOYMENT, entra]).entra);
+    assert!(both.credential.is_entra());
+    assert!(
+        deployment(&[local, DEPLOYMENT, entra])
+            .credential
+            .is_entra()
+    );
     let none = ("AZURE_OPENAI_AUTH", "none");
-    assert!(!deployment(&[ENDPOINT, DEPLOYMENT, none]).entra);
+    assert!(
+        !deployment(&[ENDPOINT, DEPLOYMENT, none])
+            .credential
+            .is_entra()
+    );
 }
 
 #[test]
@@ -343,7 +381,7 @@ fn further_deployments_inherit_what_they_do_not_say() {
         .map(|d| {
             (
                 d.endpoint.url.to_string(),
-                d.key.as_ref().unwrap().expose_secret(),
+                d.credential.key().unwrap().expose_secret(),
             )
         })
         .collect();
@@ -377,8 +415,7 @@ fn a_key_can_be_mounted_as_a_file() {
     let name = file.to_str().unwrap();
     let mounted = ("AZURE_OPENAI_API_KEY_FILE", name);
     std::fs::write(&file, "m0unted\n").unwrap();
-    let key = deployment(&[ENDPOINT, DEPLOYMENT, mounted]).key.unwrap();
-    assert_eq!(key.expose_secret(), "m0unted");
+    assert_eq!(key_of(&[ENDPOINT, DEPLOYMENT, mounted]), "m0unted");
     assert!(matches!(
         config(&[ENDPOINT, DEPLOYMENT, KEY, mounted]),
         Err(ConfigError::TwoKeys)
@@ -409,7 +446,10 @@ fn one_deployment_may_take_a_key_and_another_an_entra_identity() {
         second,
         ("AZURE_OPENAI_AUTH_2", "Entra"),
     ]);
-    let told: Vec<(bool, bool)> = all.iter().map(|d| (d.key.is_some(), d.entra)).collect();
+    let told: Vec<(bool, bool)> = all
+        .iter()
+        .map(|d| (d.credential.key().is_some(), d.credential.is_entra()))
+        .collect();
     assert_eq!(told, [(true, false), (false, true)]);
     let error = config(&[ENDPOINT, DEPLOYMENT, KEY, ("AZURE_OPENAI_AUTH_3", "magic")]);
     let error = error.unwrap_err().to_string();

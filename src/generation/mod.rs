@@ -5,15 +5,18 @@
 //! does, when somebody stops it, when nobody reads it, when time is up, and when the work panics;
 //! dropping the work closes the connection to upstream. This module knows nothing of viewers.
 
+mod limits;
+
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use log::{info, warn};
 use tokio::time::{Instant, sleep_until, timeout};
 
+pub use self::limits::Limits;
+
 use crate::{
     chat::ChatRequest,
-    config::ReplyLimits,
     event::{
         End, ErrorCode, FinishReason, Notice, NoticeCode, ReplyError, ReplyEvent, Status,
         StopReason, Timing, Transcript, Usage, Why,
@@ -40,7 +43,7 @@ pub async fn supervise(
     upstream: &Upstream,
     writer: Writer,
     request: ChatRequest,
-    limits: &ReplyLimits,
+    limits: &Limits,
     accepted: Instant,
 ) {
     let work = async |writer: &mut Writer, progress: &mut Progress| {
@@ -49,7 +52,7 @@ pub async fn supervise(
     supervise_work(writer, limits, accepted, work).await;
 }
 
-async fn supervise_work<W>(mut writer: Writer, limits: &ReplyLimits, accepted: Instant, work: W)
+async fn supervise_work<W>(mut writer: Writer, limits: &Limits, accepted: Instant, work: W)
 where
     W: AsyncFnOnce(&mut Writer, &mut Progress) -> Result<(), Fault>,
 {
@@ -163,7 +166,7 @@ async fn produce(
     upstream: &Upstream,
     writer: &mut Writer,
     mut request: ChatRequest,
-    limits: &ReplyLimits,
+    limits: &Limits,
     progress: &mut Progress,
 ) -> Result<(), Fault> {
     let dropped = request.trim_history(limits.history_chars);
@@ -184,7 +187,7 @@ async fn produce(
 async fn follow(
     mut reply: upstream::Reply,
     writer: &mut Writer,
-    limits: &ReplyLimits,
+    limits: &Limits,
     progress: &mut Progress,
 ) -> Result<(), Fault> {
     let head = Instant::now();

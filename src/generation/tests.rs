@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    config::{Config, StoreConfig},
+    config::Config,
     event::{self, ErrorCode},
-    store::{Created, Log, Store},
+    store::{self, Created, Log, Store},
 };
 
 fn store() -> Store {
     let retention = Duration::from_secs(600);
-    Store::in_memory(StoreConfig {
+    Store::in_memory(store::Options {
         max_replies: 10,
         retention,
         pad: false,
@@ -27,12 +27,12 @@ async fn writer(store: &Store) -> Writer {
     }
 }
 
-fn limits(flags: &[&str]) -> ReplyLimits {
+fn limits(flags: &[&str]) -> Limits {
     Config::from_flags(flags).unwrap().limits
 }
 
 /// Plays `parts` as the body of upstream's answer; gives the finished log.
-async fn played(parts: &[&[u8]], limits: &ReplyLimits) -> Arc<Log> {
+async fn played(parts: &[&[u8]], limits: &Limits) -> Arc<Log> {
     let store = store();
     let writer = writer(&store).await;
     let log = Arc::clone(writer.log());

@@ -19,7 +19,7 @@ use actix_web::{
 use problem::{Code, Problem};
 
 use crate::{
-    config::ReplyLimits,
+    generation::Limits,
     store::{Log, Store},
     viewer::MoveSignal,
 };
@@ -30,7 +30,7 @@ pub struct Service {
     /// Where replies are kept.
     pub store: Store,
     /// How long and how large a reply may be.
-    pub limits: ReplyLimits,
+    pub limits: Limits,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
     /// Who answers, in a word: `simulator`, `azure` or `compatible`.

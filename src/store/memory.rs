@@ -20,9 +20,10 @@ use super::{
     CreateError, Created, Request,
     idempotency::IdempotencyKey,
     log::{Log, Origin, StopRequest},
+    options::Options,
     writer::Writer,
 };
-use crate::{config::StoreConfig, event::ReplyId};
+use crate::event::ReplyId;
 
 /// The most bytes that the logs of ended replies may hold together. Stops ten thousand replies of
 /// the largest size from needing more memory than a machine has.
@@ -33,7 +34,7 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    config: StoreConfig,
+    options: Options,
     state: Mutex<State>,
     running: watch::Sender<usize>,
 }
@@ -59,9 +60,9 @@ struct Kept {
 }
 
 impl Memory {
-    pub(super) fn new(config: StoreConfig) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
-            config,
+            options,
             state: Mutex::default(),
             running: watch::Sender::new(0),
         }
@@ -72,7 +73,7 @@ impl Memory {
         request: Option<Request>,
     ) -> Result<Created, CreateError> {
         let mut state = this.state.lock();
-        state.expire(this.config.retention);
+        state.expire(this.options.retention);
         // The lock is held from here to the entries below: two simultaneous POSTs pay once.
         if let Some(request) = &request
             && let Some((id, fingerprint)) = state.keys.get(&request.key)
@@ -96,7 +97,7 @@ impl Memory {
     /// Opens a log that is to be copied.
     pub(super) fn open(this: &Arc<Self>, id: ReplyId) -> Result<Writer, CreateError> {
         let mut state = this.state.lock();
-        state.expire(this.config.retention);
+        state.expire(this.options.retention);
         this.open_in(&mut state, id, Origin::Copied, None)
     }
 
@@ -110,12 +111,12 @@ impl Memory {
         if state.draining {
             return Err(CreateError::Draining);
         }
-        while state.replies.len() >= self.config.max_replies {
+        while state.replies.len() >= self.options.max_replies {
             if !state.evict_oldest() {
                 return Err(CreateError::Full);
             }
         }
-        let writer = Writer::open(Arc::clone(self), id, origin, self.config.pad);
+        let writer = Writer::open(Arc::clone(self), id, origin, self.options.pad);
         let log = Arc::clone(writer.log());
         state.replies.insert(id, Kept { log, key, bytes: 0 });
         self.running.send_modify(|running| *running += 1);
@@ -139,7 +140,7 @@ impl Memory {
 
     pub(super) fn find(&self, id: ReplyId) -> Option<Arc<Log>> {
         let mut state = self.state.lock();
-        state.expire(self.config.retention);
+        state.expire(self.options.retention);
         state.replies.get(&id).map(|kept| Arc::clone(&kept.log))
     }
 
@@ -190,10 +191,10 @@ impl Memory {
     }
 
     pub(super) async fn sweep(&self) {
-        let mut tick = tokio::time::interval(self.config.retention.min(SWEEP_PERIOD));
+        let mut tick = tokio::time::interval(self.options.retention.min(SWEEP_PERIOD));
         loop {
             tick.tick().await;
-            self.state.lock().expire(self.config.retention);
+            self.state.lock().expire(self.options.retention);
         }
     }
 }

@@ -11,6 +11,7 @@
 mod idempotency;
 mod log;
 mod memory;
+mod options;
 mod page;
 mod replication;
 mod sync;
@@ -24,13 +25,11 @@ use std::sync::Arc;
 pub use self::{
     idempotency::{IdempotencyKey, Request},
     log::{Log, Next, Reader, Snapshot, StopRequest},
+    options::{Options, ReplicationOptions},
     writer::{AppendError, Writer},
 };
 use self::{memory::Memory, replication::Redis};
-use crate::{
-    config::{RedisConfig, StoreConfig},
-    event::ReplyId,
-};
+use crate::event::ReplyId;
 
 /// Where replies are kept. A cheap handle, to be cloned.
 #[derive(Clone, Debug)]
@@ -92,9 +91,9 @@ pub struct Unavailable;
 impl Store {
     /// A store in this process's memory.
     #[must_use]
-    pub fn in_memory(config: StoreConfig) -> Self {
+    pub fn in_memory(options: Options) -> Self {
         Self {
-            memory: Arc::new(Memory::new(config)),
+            memory: Arc::new(Memory::new(options)),
             shared: None,
         }
     }
@@ -105,10 +104,14 @@ impl Store {
     /// # Errors
     ///
     /// Why Redis cannot be used, in a few words that hold no secret.
-    pub async fn connect(config: StoreConfig, redis: &RedisConfig) -> Result<Self, String> {
-        let retention = config.retention;
-        let memory = Arc::new(Memory::new(config));
-        let (redis, background) = Redis::connect(redis, Arc::clone(&memory), retention).await?;
+    pub async fn connect(
+        options: Options,
+        replication: &ReplicationOptions,
+    ) -> Result<Self, String> {
+        let retention = options.retention;
+        let memory = Arc::new(Memory::new(options));
+        let (redis, background) =
+            Redis::connect(replication, Arc::clone(&memory), retention).await?;
         let shared = Some(Shared {
             redis,
             _background: Arc::new(background),

@@ -27,14 +27,10 @@ use super::{
     diagnosis::Diagnosis,
     fault::{Fault, RefusalHead},
     lessons::Lessons,
+    options::{DeploymentOptions, ModelOptions},
     request::Request,
 };
-use crate::{
-    chat::ChatRequest,
-    config::{DeploymentConfig, ModelConfig},
-    endpoint::EndpointKind,
-    event::ErrorCode,
-};
+use crate::{chat::ChatRequest, endpoint::EndpointKind, event::ErrorCode};
 
 /// For a connection, and again for its TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -128,14 +124,14 @@ impl fmt::Debug for Azure {
 
 impl Azure {
     pub(super) fn new(
-        deployment: &DeploymentConfig,
-        settings: &ModelConfig,
+        deployment: &DeploymentOptions,
+        settings: &ModelOptions,
         tls: &Tls,
         lessons: Arc<Lessons>,
         identity: Option<&Identity>,
     ) -> Self {
         let kind = deployment.endpoint.kind;
-        let credential = deployment.key.as_ref().and_then(|key| {
+        let credential = deployment.credential.key().and_then(|key| {
             let key = key.expose_secret();
             let (name, text) = match kind {
                 EndpointKind::Azure => (HeaderName::from_static("api-key"), key.to_owned()),
@@ -150,8 +146,10 @@ impl Azure {
             client: client(tls),
             url: deployment.endpoint.url.to_string(),
             credential,
-            key: deployment.key.clone(),
-            identity: identity.filter(|_| deployment.entra).cloned(),
+            key: deployment.credential.key().cloned(),
+            identity: identity
+                .filter(|_| deployment.credential.is_entra())
+                .cloned(),
             first_byte: settings.first_byte,
             request: Request::new(&deployment.endpoint, settings),
             lessons,

@@ -18,6 +18,7 @@ mod circuit;
 mod diagnosis;
 pub mod fault;
 mod lessons;
+mod options;
 mod reply;
 mod request;
 pub mod sse;
@@ -33,6 +34,7 @@ pub use self::{
     diagnosis::Diagnosis,
     fault::Fault,
     lessons::Field,
+    options::{Credential, DeploymentOptions, IdentityOptions, IdentitySource, ModelOptions},
     reply::Reply,
 };
 use self::{
@@ -42,7 +44,6 @@ use self::{
 };
 use crate::{
     chat::ChatRequest,
-    config::{DeploymentConfig, ModelConfig},
     event::{ErrorCode, Notice, NoticeCode},
 };
 
@@ -85,8 +86,8 @@ impl Upstream {
     /// Prepares a client for each deployment; `experience` is made for as many.
     #[must_use]
     pub fn new(
-        deployments: &[DeploymentConfig],
-        model: &ModelConfig,
+        deployments: &[DeploymentOptions],
+        model: &ModelOptions,
         tls: &Tls,
         experience: Experience,
         identity: Option<&Identity>,

@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{
     fault::Fault,
     lessons::{Field, Learnt},
+    options::ModelOptions,
 };
 use crate::{
     chat::{ChatRequest, Message},
-    config::ModelConfig,
     endpoint::{Endpoint, EndpointKind},
     event::ErrorCode,
 };
@@ -21,11 +21,11 @@ use crate::{
 pub(super) struct Request {
     model: String,
     kind: EndpointKind,
-    settings: ModelConfig,
+    settings: ModelOptions,
 }
 
 impl Request {
-    pub(super) fn new(endpoint: &Endpoint, settings: &ModelConfig) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, settings: &ModelOptions) -> Self {
         Self {
             model: endpoint.deployment.clone(),
             kind: endpoint.kind,

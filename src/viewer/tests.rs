@@ -10,16 +10,15 @@ use std::{
 
 use super::*;
 use crate::{
-    config::StoreConfig,
     event::{End, ReplyEvent, Status, Timing},
-    store::{Created, Store, Writer},
+    store::{self, Created, Store, Writer},
 };
 
 const PING: Duration = Duration::from_secs(10);
 
 async fn writer() -> Writer {
     let retention = Duration::from_secs(600);
-    let store = Store::in_memory(StoreConfig {
+    let store = Store::in_memory(store::Options {
         max_replies: 1,
         retention,
         pad: false,

@@ -9,11 +9,12 @@ use std::{
 };
 
 use rasta_stream::{
-    config::{Config, DeploymentConfig, UpstreamConfig},
+    config::{Config, UpstreamConfig},
     endpoint,
     server::Server,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
     store::{Log, Store},
+    upstream::DeploymentOptions,
     viewer::MoveSignal,
 };
 use serde_json::{Value, json};
@@ -104,10 +105,9 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
     if let UpstreamConfig::Deployments(deployments) = &mut config.upstream {
         for name in setup.more {
             let endpoint = endpoint::resolve(&endpoint, Some(name), None).unwrap();
-            deployments.push(DeploymentConfig {
+            deployments.push(DeploymentOptions {
                 endpoint,
-                key: deployments[0].key.clone(),
-                entra: false,
+                credential: deployments[0].credential.clone(),
             });
         }
     }

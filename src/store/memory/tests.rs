@@ -8,7 +8,7 @@ use crate::{
 
 fn store(max_replies: usize) -> Store {
     let retention = Duration::from_secs(600);
-    Store::in_memory(StoreConfig {
+    Store::in_memory(Options {
         max_replies,
         retention,
         pad: false,

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{LEASE, commands};
-use crate::config::RedisConfig;
+use crate::store::options::ReplicationOptions;
 
 /// How long an answer may take. Redis answers in well under a millisecond; who waits longer than
 /// this waits for a server that is paused, gone or out of reach.
@@ -79,9 +79,9 @@ impl Link {
     /// # Errors
     ///
     /// What is wrong, in a few words that hold no secret.
-    pub(super) async fn open(config: &RedisConfig, replica: &str) -> Result<Self, String> {
+    pub(super) async fn open(options: &ReplicationOptions, replica: &str) -> Result<Self, String> {
         let link = Self {
-            client: client(config)?,
+            client: client(options)?,
             replica: replica.into(),
             state: watch::Sender::new(State::Down),
             watching: Semaphore::new(WATCHING),
@@ -301,8 +301,8 @@ fn in_words(error: &RedisError) -> String {
     }
 }
 
-fn client(config: &RedisConfig) -> Result<Client, String> {
-    let info = config
+fn client(options: &ReplicationOptions) -> Result<Client, String> {
+    let info = options
         .url
         .expose_secret()
         .into_connection_info()
@@ -313,7 +313,7 @@ fn client(config: &RedisConfig) -> Result<Client, String> {
         .clone()
         .set_protocol(ProtocolVersion::RESP3);
     let info: ConnectionInfo = info.set_redis_settings(settings);
-    let client = match &config.ca {
+    let client = match &options.ca {
         Some(pem) => Client::build_with_tls(
             info,
             TlsCertificates {

@@ -38,11 +38,9 @@ use super::{
     CreateError, Created, Health, Request, Unavailable, Writer,
     log::{Log, StopRequest},
     memory::Memory,
+    options::ReplicationOptions,
 };
-use crate::{
-    config::RedisConfig,
-    event::{ReplyId, Seq},
-};
+use crate::event::{ReplyId, Seq};
 
 /// How long a replica counts as alive after it last said so.
 const LEASE: Duration = Duration::from_secs(3);
@@ -116,12 +114,12 @@ impl Redis {
     ///
     /// What is wrong, in a few words that hold no secret.
     pub(super) async fn connect(
-        config: &RedisConfig,
+        options: &ReplicationOptions,
         memory: Arc<Memory>,
         retention: Duration,
     ) -> Result<(Arc<Self>, Background), String> {
         let replica = Uuid::new_v4().to_string();
-        let link = Link::open(config, &replica).await?;
+        let link = Link::open(options, &replica).await?;
         let (subscriptions, asked) = mpsc::unbounded_channel();
         let (let_go, gone) = mpsc::unbounded_channel();
         memory.tell_of_let_go(let_go);
@@ -137,7 +135,7 @@ impl Redis {
             uncopied: watch::Sender::new(0),
             runtime: Handle::current(),
             retention,
-            max_reply: config.max_reply,
+            max_reply: options.max_reply,
         });
         let mut tasks = JoinSet::new();
         let this = || Arc::clone(&redis);

@@ -30,7 +30,7 @@ use self::{
     wire::{LastAnswer, Wire},
 };
 use super::{azure::Tls, diagnosis::Diagnosis, fault::Fault};
-use crate::{config::IdentityConfig, event::ErrorCode};
+use crate::{event::ErrorCode, upstream::options::IdentityOptions};
 
 /// How long a reply waits for a token. The fetch itself may go on, and the next reply joins it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,12 +86,12 @@ impl Identity {
     /// # Errors
     ///
     /// If the thread could not be started.
-    pub fn start(config: &IdentityConfig, tls: &Tls) -> io::Result<Self> {
+    pub fn start(config: &IdentityOptions, tls: &Tls) -> io::Result<Self> {
         Self::start_with(config, tls, Times::default(), |_| {})
     }
 
     fn start_with(
-        config: &IdentityConfig,
+        config: &IdentityOptions,
         tls: &Tls,
         times: Times,
         adapt: impl FnOnce(&mut Source) + Send + 'static,

@@ -24,7 +24,7 @@ use super::{
     Fault, failed,
     wire::{LastAnswer, clean},
 };
-use crate::config::{IdentityConfig, IdentitySource};
+use crate::upstream::options::{IdentityOptions, IdentitySource};
 
 /// What azure_identity makes its requests with.
 pub(super) type Http = Arc<dyn HttpClient>;
@@ -53,7 +53,7 @@ pub(super) const fn name(source: &IdentitySource) -> &'static str {
 
 /// One source of tokens.
 pub(super) struct Source {
-    config: IdentityConfig,
+    config: IdentityOptions,
     pub(super) http: Http,
     last_answer: LastAnswer,
     /// What runs Azure CLI; `None` for azure_identity's own.
@@ -69,7 +69,7 @@ impl fmt::Debug for Source {
 type Fetched = Result<(SecretString, Duration), Fault>;
 
 impl Source {
-    pub(super) fn new(config: IdentityConfig, http: Http, last_answer: LastAnswer) -> Self {
+    pub(super) fn new(config: IdentityOptions, http: Http, last_answer: LastAnswer) -> Self {
         Self {
             config,
             http,

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{source::Http, *};
-use crate::config::{Config, IdentityConfig};
+use crate::{config::Config, upstream::IdentityOptions};
 
 /// What the stand-in says next; the last is said for ever.
 #[derive(Clone)]
@@ -153,7 +153,7 @@ const SECRET: [&str; 3] = [
     "--azure-client-secret=canary-s3cret",
 ];
 
-fn config(flags: &[&str]) -> IdentityConfig {
+fn config(flags: &[&str]) -> IdentityOptions {
     let flags = [
         &[
             "--azure-openai-endpoint=https://r.openai.azure.com",

@@ -23,10 +23,7 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use rasta_stream::{
-    config::{RedisConfig, StoreConfig},
-    store::Store,
-};
+use rasta_stream::store::{self, Store};
 
 use crate::support::{client::DEADLINE, redis::Redis};
 use run::run;
@@ -53,7 +50,7 @@ impl Replicas {
 
     /// A store in memory, new for each schedule, on paused time. What is true of it is true at once.
     fn in_memory() -> Self {
-        let store = Store::in_memory(StoreConfig {
+        let store = Store::in_memory(store::Options {
             max_replies: MAX_REPLIES,
             retention: RETENTION,
             pad: false,
@@ -187,7 +184,7 @@ fn ten_thousand_schedules_hold_in_memory() {
 
 #[tokio::test]
 async fn schedules_hold_on_handles_that_share_a_store() {
-    let store = Store::in_memory(StoreConfig {
+    let store = Store::in_memory(store::Options {
         max_replies: 1000,
         retention: Duration::from_secs(3600),
         pad: false,
@@ -199,14 +196,14 @@ async fn schedules_hold_on_handles_that_share_a_store() {
 #[tokio::test]
 async fn schedules_hold_on_three_replicas_over_one_redis() {
     let redis = Redis::start().await;
-    let config = RedisConfig {
+    let config = store::ReplicationOptions {
         url: redis.url().into(),
         ca: None,
         max_reply: Duration::from_secs(600),
     };
     let mut stores = Vec::new();
     for _ in 0..3 {
-        let store = StoreConfig {
+        let store = store::Options {
             max_replies: 1000,
             retention: Duration::from_secs(3600),
             pad: false,

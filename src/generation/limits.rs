@@ -1,0 +1,20 @@
+//! The limits of one reply.
+
+use std::time::Duration;
+
+/// How long and how large a reply may be.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest time from the head of upstream's response to the first delta.
+    pub first_delta: Duration,
+    /// The longest time between two chunks after the first delta.
+    pub stall: Duration,
+    /// The longest time from the POST to the end.
+    pub total: Duration,
+    /// The most bytes of text.
+    pub bytes: u64,
+    /// How long a reply runs on while nobody reads it.
+    pub idle_reader: Duration,
+    /// The most characters of conversation that are sent upstream.
+    pub history_chars: usize,
+}
