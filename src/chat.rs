@@ -1,8 +1,8 @@
-//! What a caller may ask: the body of `POST /v1/replies`, checked.
+//! The body of `POST /v1/replies`, parsed and validated.
 //!
 //! A [`ChatRequest`] exists only if it is valid: at least one message, none blank, the last one the
-//! user's. It never holds a system prompt, so that no caller can replace ours. This module knows
-//! nothing of HTTP and nothing of what upstream wants.
+//! user's. It never holds a system prompt, so no caller can replace ours. This module knows nothing
+//! of HTTP or of the format that upstream expects.
 
 use std::fmt;
 
@@ -10,30 +10,30 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-/// The most messages in one request. Stops a body of a hundred thousand empty turns, each of
+/// The most messages in one request. Stops a body of a hundred thousand tiny messages, each of
 /// which would cost tokens upstream.
-pub const MAX_MESSAGES: usize = 64;
+pub const MESSAGE_LIMIT: usize = 64;
 
-/// Who said a message. There is no third one: the system prompt is the server's.
+/// The author of a message. There is no system role: the system prompt belongs to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The person.
+    /// The person who asks.
     User,
     /// The model, in an earlier reply.
     Assistant,
 }
 
-/// One turn of the conversation.
+/// One message of the conversation.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// Who said it.
+    /// Who wrote it.
     pub role: Role,
-    /// What was said; not blank.
+    /// The text; not blank.
     pub content: String,
 }
 
-/// Shows the length only: prompts never reach a log.
+/// Shows only the length: prompts never reach a log.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({:?}, {} bytes)", self.role, self.content.len())
@@ -46,10 +46,10 @@ pub struct ChatRequest {
     messages: Vec<Message>,
 }
 
-/// Why a body is not a valid request. The texts are shown to callers, and hold none of their words.
+/// Why a body is not a valid request. Callers see these texts; none of them repeats the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
-    /// Not JSON at all.
+    /// Not JSON.
     #[error("The body is not valid JSON: see line {line}, column {column}.")]
     NotJson {
         /// Counted from 1.
@@ -60,16 +60,16 @@ pub enum ChatError {
     /// JSON, but not an object.
     #[error("The body must be a JSON object.")]
     NotAnObject,
-    /// Both or neither of `prompt` and `messages`.
-    #[error("Send either \"prompt\" or \"messages\", and not both.")]
+    /// Both `prompt` and `messages`, or neither.
+    #[error("Send either \"prompt\" or \"messages\", not both.")]
     NotOneOfPromptAndMessages,
     /// A field that is not part of the contract.
-    #[error("{0} has a field that is not known; nothing but {1} is.")]
+    #[error("{0} has an unknown field; only {1} are allowed.")]
     UnknownField(Place, &'static str),
     /// A value of the wrong type.
     #[error("{0} must be {1}.")]
     WrongType(Place, &'static str),
-    /// White space only.
+    /// Nothing but white space.
     #[error("{0} must not be blank.")]
     Blank(Place),
     /// `messages` is `[]`.
@@ -78,12 +78,12 @@ pub enum ChatError {
     /// The last message is the assistant's.
     #[error("The last message must be the user's.")]
     LastIsNotTheUsers,
-    /// More than [`MAX_MESSAGES`].
-    #[error("\"messages\" holds {0} messages; {MAX_MESSAGES} are the most.")]
+    /// More than [`MESSAGE_LIMIT`].
+    #[error("\"messages\" holds {0} messages; the most is {MESSAGE_LIMIT}.")]
     TooManyMessages(usize),
 }
 
-/// Where in the body something is wrong.
+/// The part of the body that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The body itself.
@@ -114,12 +114,12 @@ impl fmt::Display for Place {
 }
 
 impl ChatRequest {
-    /// Reads a request body.
+    /// Parses a request body.
     ///
     /// # Errors
     ///
-    /// The first thing in it that is not as the contract says. [`ChatError::TooManyMessages`] is a
-    /// matter of size, every other one of form.
+    /// The first violation of the contract. [`ChatError::TooManyMessages`] is about size, every
+    /// other one about form.
     pub fn from_json(body: &[u8]) -> Result<Self, ChatError> {
         let value = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
             ChatError::NotJson {
@@ -142,7 +142,7 @@ impl ChatRequest {
             (Some(prompt), None) => {
                 vec![Message {
                     role: Role::User,
-                    content: spoken(prompt, Place::Prompt)?,
+                    content: non_blank_text(prompt, Place::Prompt)?,
                 }]
             }
             (None, Some(Value::Array(list))) => messages_from(list)?,
@@ -161,16 +161,18 @@ impl ChatRequest {
         }
     }
 
-    /// The conversation, oldest first; never empty, the last one the user's.
+    /// The messages, oldest first. Never empty; the last one is the user's.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
     /// Drops the oldest messages until at most `max_chars` characters (Unicode scalar values) are
-    /// left, and then an assistant's message that lost its question. Returns how many went.
+    /// left, and then a leading assistant message, whose question is gone. Returns the number of
+    /// dropped messages.
     ///
-    /// The newest message always stays whole: a cut prompt would be answered as if it were meant.
+    /// The newest message always stays whole: the model would answer a truncated prompt as if it
+    /// were complete.
     pub fn trim_history(&mut self, max_chars: usize) -> usize {
         let mut chars = 0_usize;
         let fitting = self
@@ -191,7 +193,7 @@ impl ChatRequest {
         first
     }
 
-    /// A digest of the conversation: two requests have the same one only if they ask the same.
+    /// A SHA-256 digest of the conversation, by which a repeated request is recognized.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
@@ -205,7 +207,7 @@ impl ChatRequest {
 }
 
 fn messages_from(list: Vec<Value>) -> Result<Vec<Message>, ChatError> {
-    if list.len() > MAX_MESSAGES {
+    if list.len() > MESSAGE_LIMIT {
         return Err(ChatError::TooManyMessages(list.len()));
     }
     list.into_iter()
@@ -228,7 +230,7 @@ fn message_from(n: usize, mut fields: Map<String, Value>) -> Result<Message, Cha
             ));
         }
     };
-    let content = spoken(
+    let content = non_blank_text(
         fields.remove("content").unwrap_or_default(),
         Place::Content(n),
     )?;
@@ -241,7 +243,7 @@ fn message_from(n: usize, mut fields: Map<String, Value>) -> Result<Message, Cha
     Ok(Message { role, content })
 }
 
-fn spoken(value: Value, place: Place) -> Result<String, ChatError> {
+fn non_blank_text(value: Value, place: Place) -> Result<String, ChatError> {
     let Value::String(text) = value else {
         return Err(ChatError::WrongType(place, "a string"));
     };
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_the_callers_words() {
+    fn errors_name_the_problem_and_repeat_nothing_of_the_body() {
         let cases: &[(&str, &str)] = &[
             (
                 "{\"prompt\":",
@@ -295,13 +297,10 @@ mod tests {
             ),
             ("", "The body is not valid JSON: see line 1, column 0."),
             ("[]", "The body must be a JSON object."),
-            (
-                "{}",
-                "Send either \"prompt\" or \"messages\", and not both.",
-            ),
+            ("{}", "Send either \"prompt\" or \"messages\", not both."),
             (
                 r#"{"prompt":"a","messages":[]}"#,
-                "Send either \"prompt\" or \"messages\", and not both.",
+                "Send either \"prompt\" or \"messages\", not both.",
             ),
             (r#"{"prompt":7}"#, "\"prompt\" must be a string."),
             (
@@ -310,7 +309,7 @@ mod tests {
             ),
             (
                 r#"{"prompt":"a","system":"secret"}"#,
-                "The body has a field that is not known; nothing but \"prompt\" and \"messages\" is.",
+                "The body has an unknown field; only \"prompt\" and \"messages\" are allowed.",
             ),
             (r#"{"messages":{}}"#, "\"messages\" must be an array."),
             (
@@ -339,7 +338,7 @@ mod tests {
             ),
             (
                 r#"{"messages":[{"role":"user","content":"a","name":"secret"}]}"#,
-                "\"messages[0]\" has a field that is not known; nothing but \"role\" and \"content\" is.",
+                "\"messages[0]\" has an unknown field; only \"role\" and \"content\" are allowed.",
             ),
             (
                 r#"{"messages":[{"role":"assistant","content":"a"}]}"#,
@@ -359,13 +358,13 @@ mod tests {
     fn more_messages_than_allowed_are_refused() {
         let turn = r#"{"role":"user","content":"a"}"#;
         let body = |n: usize| format!("{{\"messages\":[{}]}}", vec![turn; n].join(","));
-        assert!(ChatRequest::from_json(body(MAX_MESSAGES).as_bytes()).is_ok());
-        let error = ChatRequest::from_json(body(MAX_MESSAGES + 1).as_bytes());
-        assert_eq!(error, Err(ChatError::TooManyMessages(MAX_MESSAGES + 1)));
+        assert!(ChatRequest::from_json(body(MESSAGE_LIMIT).as_bytes()).is_ok());
+        let error = ChatRequest::from_json(body(MESSAGE_LIMIT + 1).as_bytes());
+        assert_eq!(error, Err(ChatError::TooManyMessages(MESSAGE_LIMIT + 1)));
     }
 
     #[test]
-    fn history_is_trimmed_oldest_first_and_never_begins_with_an_orphaned_reply() {
+    fn history_is_trimmed_oldest_first_and_never_begins_with_an_orphaned_answer() {
         use Role::{Assistant, User};
         let long = [
             (User, "aaaa"),
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_that_fits_is_left_as_it_came() {
+    fn a_conversation_that_fits_is_unchanged() {
         let mut opening = request(&[(Role::Assistant, "Welcome"), (Role::User, "Hail")]);
         assert_eq!(opening.trim_history(11), 0);
         assert_eq!(opening.messages().len(), 2);

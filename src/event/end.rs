@@ -1,4 +1,4 @@
-//! The last event of a reply: how it ended, and what a client needs to prove that it has all of it.
+//! The terminal event of a reply: how it ended, and the proof that its text is complete.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ReplyError;
 
-/// How a reply ended, with what a client needs to prove that it has all of it.
+/// How a reply ended, with the length and hash by which a client can prove its text complete.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// Completed, failed or stopped.
     pub status: Status,
-    /// The model's own reason to finish; `None` where it never gave one.
+    /// The model's own reason to finish; `None` if it gave none.
     pub finish_reason: Option<FinishReason>,
-    /// Why it was stopped.
+    /// Why it was stopped, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<StopReason>,
-    /// The model's version as upstream names it; `None` where nobody answered.
+    /// The model's version as upstream names it; `None` if no model answered.
     pub model: Option<String>,
-    /// Upstream's count of tokens; `None` where it never came.
+    /// Upstream's token counts; `None` if it sent none.
     pub usage: Option<Usage>,
     /// Length of the text after the last `replace`, in bytes of UTF-8.
     pub bytes: u64,
@@ -26,7 +26,7 @@ pub struct End {
     pub sha256: String,
     /// How long it took.
     pub ms: Timing,
-    /// What went wrong, where the status is failed.
+    /// What went wrong, if the reply failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ReplyError>,
 }
@@ -35,11 +35,11 @@ pub struct End {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The model finished and all of its text is there.
+    /// The model finished, and its text is complete.
     Completed,
-    /// It broke off; `error` says why.
+    /// The reply broke off; `error` says why.
     Failed,
-    /// Somebody, or nobody's reading, stopped it.
+    /// A viewer stopped it, or the server did because it had no readers.
     Stopped,
 }
 
@@ -47,13 +47,13 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// It had said all.
+    /// The reply is complete.
     Stop,
-    /// It met the limit of output tokens.
+    /// It reached the limit of output tokens.
     Length,
-    /// It wants to call tools.
+    /// It asks for tool calls.
     ToolCalls,
-    /// The same, in the old form.
+    /// It asks for a function call, the older form of a tool call.
     FunctionCall,
     /// The content filter cut it off.
     ContentFilter,
@@ -63,30 +63,30 @@ pub enum FinishReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// A `DELETE`.
+    /// A viewer sent `DELETE`.
     Viewer,
-    /// Nobody read it for `IDLE_READER_SECONDS`.
+    /// It had no reader for `IDLE_READER_SECONDS`.
     Unread,
 }
 
 /// Token counts as upstream sent them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens of everything that was sent.
+    /// Tokens of the request.
     pub prompt_tokens: u64,
-    /// Tokens of everything that came back, hidden reasoning included.
+    /// Tokens of the answer, hidden reasoning included.
     pub completion_tokens: u64,
-    /// The sum, as upstream gave it.
+    /// The sum, as upstream reported it.
     pub total_tokens: u64,
-    /// Parts of the prompt's count.
+    /// Details of `prompt_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_details: Option<PromptTokensDetails>,
-    /// Parts of the completion's count.
+    /// Details of `completion_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionTokensDetails>,
 }
 
-/// Parts of [`Usage::prompt_tokens`].
+/// Details of [`Usage::prompt_tokens`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PromptTokensDetails {
     /// Tokens that came from upstream's prompt cache.
@@ -94,7 +94,7 @@ pub struct PromptTokensDetails {
     pub cached_tokens: Option<u64>,
 }
 
-/// Parts of [`Usage::completion_tokens`].
+/// Details of [`Usage::completion_tokens`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletionTokensDetails {
     /// Tokens of reasoning that is not part of the text.
@@ -105,9 +105,9 @@ pub struct CompletionTokensDetails {
 /// Milliseconds since the POST was accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
-    /// To the first delta; `None` where there was none.
+    /// Until the first delta; `None` if there was none.
     pub first: Option<u64>,
-    /// To the end.
+    /// Until the end.
     pub total: u64,
 }
 

@@ -1,29 +1,30 @@
-//! Every way in which a reply can fail, with its sentence for people. The list is closed; upstream's
-//! own words are never part of it.
+//! The closed list of ways in which a reply can fail, each with its sentence for people.
+//!
+//! Upstream's own error text is never part of it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a client is told of a failure. Upstream's own words are never in it.
+/// A failure as clients see it. It never contains upstream's own text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyError {
-    /// From a closed list.
+    /// The kind of failure, from a closed list.
     pub code: ErrorCode,
-    /// One sentence of ours.
+    /// [`ErrorCode::message`] of the code.
     pub message: String,
     /// Whether the same prompt may succeed later.
     pub retryable: bool,
     /// How long upstream asked to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// Upstream's correlation id, to quote in a support case.
+    /// Upstream's request id, to quote in a support case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
 impl ReplyError {
-    /// The error that `code` stands for, with its sentence.
+    /// Makes the error for `code`, with its message.
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         Self {
@@ -39,10 +40,7 @@ impl ReplyError {
 /// Every way in which a reply can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(
-    missing_docs,
-    reason = "`message` says in a sentence what each one means"
-)]
+#[expect(missing_docs, reason = "`message` explains each one in a sentence")]
 pub enum ErrorCode {
     PromptFiltered,
     ReplyFiltered,
@@ -100,7 +98,7 @@ impl ErrorCode {
         }
     }
 
-    /// Whether the same prompt may succeed later without anybody changing anything.
+    /// Whether the same prompt may succeed later, with nothing changed.
     #[must_use]
     pub const fn retryable(self) -> bool {
         match self {

@@ -2,10 +2,10 @@
 
 use rand::Rng as _;
 
-/// Random characters that hide a delta's length from whoever watches the encrypted line.
+/// Random characters that hide a delta's length from an observer of the encrypted connection.
 ///
-/// Azure evens its chunks out with an `obfuscation` field. A proxy that drops the field lets the
-/// lengths of the deltas, and from them the topic, be read off its own hop ("Whisper Leak").
+/// Azure pads its chunks with an `obfuscation` field. A proxy that drops the field lets an observer
+/// of its own hop read the lengths of the deltas, and from them the topic ("Whisper Leak").
 #[derive(Clone, Copy, Debug)]
 pub struct Pad {
     pub(super) length: usize,
@@ -13,15 +13,15 @@ pub struct Pad {
 }
 
 impl Pad {
-    /// The most characters a pad has.
+    /// The most characters that a pad has.
     pub const MAX: usize = 31;
 
-    /// Draws 0 to [`Pad::MAX`] characters.
+    /// Draws 0 to [`Pad::MAX`] characters; every length is equally likely.
     #[must_use]
     pub fn random() -> Self {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        // The first byte gives the length, of which each is as likely; the others the characters.
+        // The first byte chooses the length, the others the characters.
         let mut random = [0; Self::MAX + 1];
         rand::rng().fill_bytes(&mut random);
         let [first, mut characters @ ..] = random;

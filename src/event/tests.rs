@@ -24,7 +24,7 @@ fn end() -> End {
 }
 
 #[test]
-fn an_event_is_one_block_of_three_lines() {
+fn an_encoded_event_has_exactly_three_lines() {
     let event = ReplyEvent::Delta {
         text: "a\r\n\"b\"\u{2028}".into(),
     };
@@ -88,14 +88,14 @@ fn a_pad_is_written_into_a_delta() {
 }
 
 #[test]
-fn the_text_is_what_stands_after_the_last_replace() {
+fn the_decoded_text_is_the_text_after_the_last_replace() {
     let events = [
         ReplyEvent::Start {
             reply: ReplyId::random(),
             created: Created::now(),
         },
         ReplyEvent::Delta {
-            text: "taken back".into(),
+            text: "retracted".into(),
         },
         ReplyEvent::Replace {
             text: "One ".into(),
@@ -106,13 +106,13 @@ fn the_text_is_what_stands_after_the_last_replace() {
         },
         ReplyEvent::End(end()),
     ];
-    let blocks: Vec<String> = (1..).zip(&events).map(|(n, e)| encoded(e, n)).collect();
-    let (text, read_end) = read_back(blocks.iter().map(String::as_bytes));
+    let encoded: Vec<String> = (1..).zip(&events).map(|(n, e)| encoded(e, n)).collect();
+    let (text, decoded_end) = decode_text(encoded.iter().map(String::as_bytes));
     assert_eq!(text, "One \"love\"");
-    assert_eq!(read_end, Some(end()));
+    assert_eq!(decoded_end, Some(end()));
 
     let mut transcript = Transcript::default();
-    transcript.append("taken back");
+    transcript.append("retracted");
     transcript.replace("One ");
     transcript.append("\"love\"");
     let mut direct = Transcript::default();
@@ -133,7 +133,7 @@ fn the_hash_is_sha_256_in_lower_case() {
 }
 
 #[test]
-fn a_reply_id_in_a_log_line_cannot_be_used() {
+fn the_debug_form_of_a_reply_id_does_not_give_access() {
     let id = ReplyId::random();
     assert!(!format!("{id:?}").contains(&id.to_string()));
     assert_eq!(id.short().len(), 8);

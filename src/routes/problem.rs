@@ -19,7 +19,7 @@ use rand::RngExt as _;
 use serde::Serialize;
 
 use crate::{
-    chat::{ChatError, MAX_MESSAGES},
+    chat::{ChatError, MESSAGE_LIMIT},
     store::{CreateError, Unavailable},
 };
 
@@ -144,7 +144,7 @@ impl From<ChatError> for Problem {
         match error {
             ChatError::TooManyMessages(_) => Self::new(
                 Code::TooLarge,
-                format!("A conversation may have {MAX_MESSAGES} messages: send the newest."),
+                format!("A conversation may have {MESSAGE_LIMIT} messages: send the newest."),
             ),
             other => Self::new(Code::BadRequest, other.to_string()),
         }

@@ -1,0 +1,63 @@
+//! Reads our own encoded events back: the text of a reply, its end, and when it was accepted.
+//!
+//! It reads only what [`encode`](super::encode) writes. It is no general SSE decoder.
+
+use serde::Deserialize;
+
+use super::{created::Created, end::End};
+
+/// Decodes a reply's encoded events, in order: the text after the last `replace`, and the `end` if
+/// it is among them.
+///
+/// Anything that is not one of our events is skipped.
+pub fn decode_text<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> (String, Option<End>) {
+    #[derive(Deserialize)]
+    struct TextData {
+        text: String,
+    }
+    let mut text = String::new();
+    let mut end = None;
+    for event in events {
+        let Some((name, data)) = name_and_data(event) else {
+            continue;
+        };
+        match name {
+            b"delta" => {
+                if let Ok(delta) = serde_json::from_slice::<TextData>(data) {
+                    text.push_str(&delta.text);
+                }
+            }
+            b"replace" => {
+                if let Ok(replace) = serde_json::from_slice::<TextData>(data) {
+                    text = replace.text;
+                }
+            }
+            b"end" => end = serde_json::from_slice(data).ok(),
+            _ => {}
+        }
+    }
+    (text, end)
+}
+
+/// Decodes when the reply was accepted from its `start`; `None` for any other event.
+#[must_use]
+pub fn decode_created(event: &[u8]) -> Option<Created> {
+    #[derive(Deserialize)]
+    struct StartData<'a> {
+        created: &'a str,
+    }
+    match name_and_data(event)? {
+        (b"start", data) => {
+            let start: StartData<'_> = serde_json::from_slice(data).ok()?;
+            start.created.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+fn name_and_data(event: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut lines = event.split(|byte| *byte == b'\n').skip(1);
+    let name = lines.next()?.strip_prefix(b"event: ")?;
+    let data = lines.next()?.strip_prefix(b"data: ")?;
+    Some((name, data))
+}
