@@ -43,6 +43,32 @@ async fn a_copy_that_is_wiped_or_broken_is_healed_and_viewers_notice_nothing() {
 }
 
 #[actix_web::test]
+async fn a_post_right_after_redis_has_lost_everything_does_not_pay_twice() {
+    let mut redis = Redis::start().await;
+    let [here, there] = pair(&redis).await;
+    here.steps.release(10_000);
+    for round in 0..5 {
+        let key = format!("a-key-of-round-{round}");
+        let key = [("Idempotency-Key", key.as_str())];
+        let body = json!({"prompt": "river"});
+        let first = here.post(&body, &key).await;
+        let path = first.header("location").unwrap().to_owned();
+        there.events(&path, 0).await.rest().await;
+        redis.restart().await;
+        // Neither replica knows yet that its connection is dead.
+        let mut again = there.post(&body, &key).await;
+        while again.status == 503 {
+            again = there.post(&body, &key).await;
+        }
+        assert_eq!(
+            (again.status, again.header("location")),
+            (200, Some(path.as_str())),
+            "round {round}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn an_ended_reply_is_put_back_after_redis_has_lost_it() {
     let mut redis = Redis::start().await;
     let [here, there] = pair(&redis).await;

@@ -230,12 +230,18 @@ fn add_all(pipe: &mut Pipeline, terms: &Terms<'_>, after: Seq, blocks: &[Bytes],
 fn keep(pipe: &mut Pipeline, terms: &Terms<'_>) {
     let time = millis(terms.keep);
     pipe.cmd("PEXPIRE").arg(events_key(terms.id)).arg(time);
+    restore(pipe, terms);
     if let Some(pointer) = terms.pointer {
-        // A key that leads to another reply by now stays that reply's: whoever claimed it first and
-        // was then silent for too long has lost it.
-        pipe.cmd("SET").arg(&pointer.key).arg(&pointer.value);
-        pipe.arg("NX").arg("PX").arg(time);
         pipe.cmd("PEXPIRE").arg(&pointer.key).arg(time);
+    }
+}
+
+/// Restores the reply's key where it is missing. A key that leads to another reply by now stays
+/// that reply's: whoever claimed it first and was then silent for too long has lost it.
+pub(super) fn restore(pipe: &mut Pipeline, terms: &Terms<'_>) {
+    if let Some(pointer) = terms.pointer {
+        pipe.cmd("SET").arg(&pointer.key).arg(&pointer.value);
+        pipe.arg("NX").arg("PX").arg(millis(terms.keep));
     }
 }
 

@@ -15,10 +15,13 @@ use tokio::time::sleep;
 
 use super::{
     COMPARED_AT_ONCE, Redis, UNKNOWN,
-    commands::{self, Entry},
+    commands::{self, Entry, Pointer},
     connection::{Connection, State, Trouble},
 };
-use crate::{event::Seq, store::log::Log};
+use crate::{
+    event::{ReplyId, Seq},
+    store::log::Log,
+};
 
 /// The most events of one append. Bounds the size of one command after a long outage.
 const BATCH: usize = 512;
@@ -256,6 +259,8 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
             let _ = changes.changed().await;
             continue;
         }
+        // Before the logs, which take longer: a POST with such a key may be waiting.
+        restore_keys(&redis, &connection).await;
         let ended = redis.memory.logs().into_iter();
         let ended = ended.filter(|log| log.written().1);
         let failed = futures_util::stream::iter(ended)
@@ -281,6 +286,25 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
             epoch = connection.epoch;
         } else if redis.link.is_up() {
             sleep(super::ROUND).await;
+        }
+    }
+}
+
+/// Restores the idempotency keys of this replica's replies, in batches, each for as long as its
+/// reply is kept. A failure is found again, and mended, when the logs are compared.
+async fn restore_keys(redis: &Redis, connection: &Connection) {
+    let pointers: Vec<(ReplyId, Pointer)> = {
+        let pointers = redis.pointers.lock();
+        pointers.iter().map(|(id, p)| (*id, p.clone())).collect()
+    };
+    for batch in pointers.chunks(BATCH) {
+        let mut pipe = commands::several();
+        for (id, pointer) in batch {
+            let ended = redis.memory.find(*id).is_some_and(|log| log.written().1);
+            commands::restore(&mut pipe, &redis.terms(*id, Some(pointer), ended));
+        }
+        if redis.link.ask(connection, &pipe).await.is_err() {
+            return;
         }
     }
 }

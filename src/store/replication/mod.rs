@@ -239,33 +239,45 @@ impl Redis {
 
     /// Makes a key lead to a new reply, unless it leads to one already.
     async fn claim(self: &Arc<Self>, pointer: &Pointer) -> Result<Claim, CreateError> {
-        let begun = Instant::now();
-        self.let_keys_come_back().await;
+        let deadline = Instant::now() + CLAIM;
         loop {
-            let (answers, _) = self.ask(&commands::claim(pointer, CLAIM)).await?;
-            match answers.get(1) {
-                Some(Value::BulkString(stored)) if pointer.is(stored) => return Ok(Claim::Ours),
-                // Nothing, where it has expired between the two commands.
-                stored => {
-                    if let Some(log) = self.led_to(pointer, stored).await? {
-                        return Ok(Claim::Taken(log));
+            let connection = self.settled_connection().await?;
+            // Never sent again on another connection: that one would not be settled.
+            if let Ok(answers) = self
+                .link
+                .ask(&connection, &commands::claim(pointer, CLAIM))
+                .await
+            {
+                match answers.get(1) {
+                    Some(Value::BulkString(stored)) if pointer.is(stored) => {
+                        return Ok(Claim::Ours);
+                    }
+                    // Nothing, where it has expired between the two commands.
+                    stored => {
+                        if let Some(log) = self.led_to(pointer, stored).await? {
+                            return Ok(Claim::Taken(log));
+                        }
                     }
                 }
             }
-            if begun.elapsed() > CLAIM {
+            if Instant::now() > deadline {
                 return Err(Unavailable.into());
             }
             sleep(CLAIM_PAUSE).await;
         }
     }
 
-    /// Waits until the replicas had time to put back what Redis may have lost before it was reached
-    /// anew: a key that is not there is not yet free.
-    async fn let_keys_come_back(&self) {
-        if let Some(connection) = self.link.connection_soon().await
-            && connection.epoch > 1
-        {
-            tokio::time::sleep_until(connection.since + KEYS_COME_BACK).await;
+    /// A connection on which a missing key is free. Redis may have lost every key before a later
+    /// connection than the first was opened; the other replicas get time to restore theirs.
+    async fn settled_connection(&self) -> Result<Connection, Unavailable> {
+        loop {
+            let connection = self.link.connection_soon().await.ok_or(Unavailable)?;
+            let settled = connection.since + KEYS_COME_BACK;
+            if connection.epoch == 1 || settled <= Instant::now() {
+                return Ok(connection);
+            }
+            // It may fail in the meantime, so the next one is looked at afresh.
+            tokio::time::sleep_until(settled).await;
         }
     }
 
