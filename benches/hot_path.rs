@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use rasta_stream::{
     event::{Pad, ReplyEvent, Seq},
     store::{self, Created, Next, Store},
-    upstream::{chunk::Normaliser, sse::Decoder},
+    upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
 };
 
 /// A delta as Azure's default filter sends it, about 400 bytes.
@@ -31,7 +31,7 @@ fn main() {
 fn decode(bencher: Bencher<'_, '_>, read: usize) {
     let stream = CHUNK.repeat(EVENTS);
     bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
-        let (mut decoder, mut normaliser) = (Decoder::default(), Normaliser::default());
+        let (mut decoder, mut normaliser) = (Decoder::default(), Normalizer::default());
         let mut chunks = Vec::new();
         for part in stream.as_bytes().chunks(read.min(stream.len())) {
             decoder

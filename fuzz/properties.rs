@@ -8,7 +8,7 @@ use rasta_stream::{
     event::{ErrorCode, FinishReason, ReplyError},
     upstream::{
         Chunk, Fault, Progress,
-        chunk::Normaliser,
+        dialect::chat_completions::Normalizer,
         fault::RefusalHead,
         sse::{Decoder, MAX_FRAME_BYTES},
     },
@@ -295,7 +295,7 @@ impl Reading {
 /// Decoder and normaliser as the upstream joins them: up to the first fault or end.
 fn normalise<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<Fault>) {
     let mut chunks = Vec::new();
-    let mut normaliser = Normaliser::default();
+    let mut normaliser = Normalizer::default();
     let mut decoder = Decoder::default();
     let mut outcome = Ok(Progress::More);
     for part in parts {
@@ -320,7 +320,7 @@ fn normalise<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<F
 
 /// Text comes out whole wherever upstream cuts it, between the halves of a character too.
 fn text_in_pieces(cuts: &Cuts, bytes: &[u8]) {
-    let mut normaliser = Normaliser::default();
+    let mut normaliser = Normalizer::default();
     let mut chunks = Vec::new();
     for part in cuts.parts(bytes) {
         let escaped: String = units(part).map(|unit| format!("\\u{unit:04x}")).collect();

@@ -244,7 +244,7 @@ fn take(
     for chunk in chunks.drain(..) {
         progress.model = chunk.model.or(progress.model.take());
         progress.usage = chunk.usage.or(progress.usage.take());
-        if chunk.condemned {
+        if chunk.retracted {
             finish = Some(FinishReason::ContentFilter);
             progress.condemned = true;
             if progress.deltas > 0 {

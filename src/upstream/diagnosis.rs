@@ -3,7 +3,7 @@
 //!
 //! Azure tells several things by one status, and only its words tell them apart.
 
-use super::lessons::Field;
+use super::capabilities::Field;
 
 /// A cause that somebody can mend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_field_that_is_refused_is_found_whatever_the_form_of_the_error() {
-        let temperature = Diagnosis::Field(crate::upstream::lessons::Field::Temperature);
+        let temperature = Diagnosis::Field(crate::upstream::capabilities::Field::Temperature);
         for body in [
             r#"{"error":{"code":"unsupported_value","param":"temperature","message":"m"}}"#,
             r#"{"error":{"message":"Unrecognized request argument supplied: temperature"}}"#,

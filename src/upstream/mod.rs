@@ -12,15 +12,16 @@
 //! are the generation's.
 
 mod auth;
-mod azure;
+mod capabilities;
 pub mod chunk;
 mod circuit;
+mod client;
+mod deployment;
 mod diagnosis;
+pub mod dialect;
 pub mod fault;
-mod lessons;
 mod options;
 mod reply;
-mod request;
 pub mod sse;
 
 use std::{sync::Arc, time::Duration};
@@ -30,17 +31,17 @@ use tokio::time::Instant;
 
 pub use self::{
     auth::Identity,
+    capabilities::Field,
     chunk::{Chunk, Progress},
     diagnosis::Diagnosis,
     fault::Fault,
-    lessons::Field,
     options::{Credential, DeploymentOptions, IdentityOptions, IdentitySource, ModelOptions},
     reply::Reply,
 };
 use self::{
-    azure::Azure,
+    capabilities::Lessons,
     circuit::{Circuit, Open},
-    lessons::Lessons,
+    deployment::Deployment,
 };
 use crate::{
     chat::ChatRequest,
@@ -48,7 +49,7 @@ use crate::{
 };
 
 /// TLS settings to share between workers, so that they share its session cache.
-pub use self::azure::Tls;
+pub use self::client::Tls;
 
 /// How often a reply may wait and ask again. As the official clients have it.
 const MAX_RETRIES: u32 = 2;
@@ -70,7 +71,7 @@ impl Experience {
 /// Who answers. One a worker, since an HTTP client cannot be shared between threads.
 #[derive(Debug)]
 pub struct Upstream {
-    deployments: Vec<Azure>,
+    deployments: Vec<Deployment>,
     experience: Experience,
 }
 
@@ -96,7 +97,7 @@ impl Upstream {
             .iter()
             .zip(experience.0.iter())
             .map(|(deployment, (_, lessons))| {
-                Azure::new(deployment, model, tls, lessons.clone(), identity)
+                Deployment::new(deployment, model, tls, lessons.clone(), identity)
             })
             .collect();
         Self {

@@ -3,8 +3,9 @@
 use futures_util::StreamExt as _;
 
 use super::{
-    azure::Body,
-    chunk::{Chunk, Normaliser, Progress},
+    chunk::{Chunk, Progress},
+    client::Body,
+    dialect::chat_completions::Normalizer,
     fault::Fault,
     sse::Decoder,
 };
@@ -17,7 +18,7 @@ pub struct Reply {
     body: Option<Body>,
     request_id: Option<String>,
     decoder: Decoder,
-    normaliser: Normaliser,
+    normalizer: Normalizer,
     /// No byte has come.
     empty: bool,
 }
@@ -28,7 +29,7 @@ impl Reply {
             body: Some(body),
             request_id,
             decoder: Decoder::default(),
-            normaliser: Normaliser::default(),
+            normalizer: Normalizer::default(),
             empty: true,
         }
     }
@@ -62,12 +63,12 @@ impl Reply {
 
     fn take(&mut self, bytes: &[u8], chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         self.empty &= bytes.is_empty();
-        let normaliser = &mut self.normaliser;
+        let normalizer = &mut self.normalizer;
         let mut outcome = Ok(Progress::More);
         let decoded = self.decoder.push(bytes, |frame| {
             // What follows the end, or a fault, is not part of the reply.
             if outcome == Ok(Progress::More) {
-                outcome = normaliser.read(&frame.event, &frame.data, chunks);
+                outcome = normalizer.read(&frame.event, &frame.data, chunks);
             }
         });
         if outcome == Ok(Progress::More)
@@ -85,10 +86,10 @@ impl Reply {
     }
 
     fn end(&mut self, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
-        let normaliser = &mut self.normaliser;
+        let normalizer = &mut self.normalizer;
         let mut outcome = Ok(Progress::Ended);
         let decoded = self.decoder.finish(|frame| {
-            match normaliser.read(&frame.event, &frame.data, chunks) {
+            match normalizer.read(&frame.event, &frame.data, chunks) {
                 // Cut in mid-frame: that it was cut is the fault, and not what is left of it.
                 Err(fault) if fault.error.code == ErrorCode::UpstreamProtocol => {}
                 Err(fault) => outcome = Err(fault),
@@ -110,7 +111,7 @@ impl Reply {
     }
 
     fn flush_text(&mut self, chunks: &mut Vec<Chunk>) {
-        if let Some(text) = self.normaliser.finish() {
+        if let Some(text) = self.normalizer.finish() {
             chunks.push(Chunk {
                 text: Some(text),
                 ..Chunk::default()

@@ -7,7 +7,7 @@
 //!
 //! The desk keeps one token, renews it early and beside the requests that still use the old one, and
 //! however many ask, it fetches once; a failure too is shared. This module knows nothing of
-//! deployments: what a token opens, and whether it was refused, `azure` tells it.
+//! deployments: what a token opens, and whether it was refused, a deployment tells it.
 
 mod source;
 mod token;
@@ -29,7 +29,7 @@ use self::{
     source::Source,
     wire::{LastAnswer, Wire},
 };
-use super::{azure::Tls, diagnosis::Diagnosis, fault::Fault};
+use super::{client::Tls, diagnosis::Diagnosis, fault::Fault};
 use crate::{event::ErrorCode, upstream::options::IdentityOptions};
 
 /// How long a reply waits for a token. The fetch itself may go on, and the next reply joins it.

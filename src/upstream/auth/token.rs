@@ -1,6 +1,6 @@
 //! One token of Entra's: its value, which no log may hold, and how long it is used.
 //!
-//! The desk makes it, `azure` sends it. It knows neither where it came from nor what it opens.
+//! The desk makes it, a deployment sends it. It knows neither where it came from nor what it opens.
 
 use std::{
     fmt,
@@ -8,10 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use awc::http::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Fault, failed};
+use super::{super::client::HeaderValue, Fault, failed};
 
 /// A token is renewed so long before its end; halfway, if it is shorter or much longer.
 const EARLY: Duration = Duration::from_secs(300);

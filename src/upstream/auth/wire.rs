@@ -7,7 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use awc::http::Method;
 use azure_core::{
     Error,
     error::ErrorKind,
@@ -21,7 +20,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::azure::{self, Tls};
+use super::super::client::{Client, HeaderName as Name, HeaderValue, Method, Tls};
 
 /// For one request, connection and body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,7 +64,7 @@ impl Wire {
     /// To be called where local tasks can be started.
     pub(super) fn start(tls: &Tls, last_answer: LastAnswer) -> Self {
         let (jobs, mut todo) = mpsc::channel::<Job>(MAX_JOBS);
-        let client = azure::client(tls);
+        let client = Client::new(tls);
         tokio::task::spawn_local(async move {
             while let Some(job) = todo.recv().await {
                 let (client, last_answer) = (client.clone(), last_answer.clone());
@@ -95,28 +94,26 @@ impl Wire {
 }
 
 async fn ask(
-    client: &awc::Client,
+    client: &Client,
     method: Method,
     url: &str,
     headers: &[(String, String)],
     body: Bytes,
 ) -> Result<Answer, String> {
-    let mut request = client.request(method, url).force_close();
-    for (name, value) in headers {
-        request = request.insert_header((name.as_str(), value.as_str()));
-    }
-    let mut response = request
-        .send_body(body)
+    let headers = headers.iter().filter_map(|(name, value)| {
+        let name = Name::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_str(value).ok()?))
+    });
+    let mut response = client
+        .send(method, url, headers, body)
         .await
-        .map_err(|error| azure::connection_fault(&error).cause)?;
-    let status = response.status().as_u16();
+        .map_err(|fault| fault.cause)?;
     let headers = response
         .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let body = response.body().limit(MAX_ANSWER_BYTES).await;
-    Ok((status, headers, body.map_err(|error| error.to_string())?))
+    let body = response.read(MAX_ANSWER_BYTES).await?;
+    Ok((response.status(), headers, body))
 }
 
 #[async_trait]

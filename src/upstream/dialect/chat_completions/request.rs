@@ -6,26 +6,26 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{
-    fault::Fault,
-    lessons::{Field, Learnt},
-    options::ModelOptions,
-};
 use crate::{
     chat::{ChatRequest, Message},
     endpoint::{Endpoint, EndpointKind},
     event::ErrorCode,
+    upstream::{
+        capabilities::{Field, Learnt},
+        fault::Fault,
+        options::ModelOptions,
+    },
 };
 
 /// What all requests to one deployment have in common.
-pub(super) struct Request {
+pub(in crate::upstream) struct Request {
     model: String,
     kind: EndpointKind,
     settings: ModelOptions,
 }
 
 impl Request {
-    pub(super) fn new(endpoint: &Endpoint, settings: &ModelOptions) -> Self {
+    pub(in crate::upstream) fn new(endpoint: &Endpoint, settings: &ModelOptions) -> Self {
         Self {
             model: endpoint.deployment.clone(),
             kind: endpoint.kind,
@@ -34,7 +34,11 @@ impl Request {
     }
 
     /// The body for a conversation, without what the deployment has refused so far.
-    pub(super) fn encode(&self, request: &ChatRequest, learnt: Learnt) -> Result<Bytes, Fault> {
+    pub(in crate::upstream) fn encode(
+        &self,
+        request: &ChatRequest,
+        learnt: Learnt,
+    ) -> Result<Bytes, Fault> {
         let system = Some(self.settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
         let messages = system
             .map(|content| WireMessage::System {
@@ -76,7 +80,7 @@ impl Request {
     }
 
     /// Whether a field is set, so that leaving it out makes a difference.
-    pub(super) fn offers(&self, field: Field) -> bool {
+    pub(in crate::upstream) fn offers(&self, field: Field) -> bool {
         match field {
             Field::MaxTokens => self.settings.max_output_tokens.is_some(),
             Field::Temperature => self.settings.temperature.is_some(),
@@ -121,7 +125,7 @@ struct WireStreamOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, endpoint, upstream::lessons::Lessons};
+    use crate::{config::Config, endpoint, upstream::capabilities::Lessons};
 
     fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
         encoded_after(&[], flags, endpoint)

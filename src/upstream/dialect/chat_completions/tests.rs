@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(normaliser: &mut Normaliser, data: &str) -> Chunk {
+fn read(normalizer: &mut Normalizer, data: &str) -> Chunk {
     let mut chunks = Vec::new();
     assert_eq!(
-        normaliser.read("", data, &mut chunks).unwrap(),
+        normalizer.read("", data, &mut chunks).unwrap(),
         Progress::More
     );
     assert_eq!(chunks.len(), 1, "for {data}");
@@ -13,15 +13,15 @@ fn read(normaliser: &mut Normaliser, data: &str) -> Chunk {
 }
 
 fn texts(chunks: &[&str]) -> Vec<Option<String>> {
-    let mut normaliser = Normaliser::default();
+    let mut normalizer = Normalizer::default();
     let mut texts: Vec<Option<String>> = chunks
         .iter()
         .map(|content| {
             let data = format!("{{\"choices\":[{{\"delta\":{{\"content\":{content}}}}}]}}");
-            read(&mut normaliser, &data).text
+            read(&mut normalizer, &data).text
         })
         .collect();
-    texts.extend(normaliser.finish().map(Some));
+    texts.extend(normalizer.finish().map(Some));
     texts
 }
 
@@ -30,7 +30,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 fn code(event: &str, data: &str) -> ErrorCode {
-    Normaliser::default()
+    Normalizer::default()
         .read(event, data, &mut Vec::new())
         .unwrap_err()
         .error
@@ -56,13 +56,13 @@ fn a_half_that_stays_alone_becomes_a_replacement_character() {
 
 #[test]
 fn a_finish_hands_out_the_half_that_waits() {
-    let mut normaliser = Normaliser::default();
+    let mut normalizer = Normalizer::default();
     read(
-        &mut normaliser,
+        &mut normalizer,
         r#"{"choices":[{"delta":{"content":"\ud83e"}}]}"#,
     );
     let last = read(
-        &mut normaliser,
+        &mut normalizer,
         r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
     );
     assert_eq!(last.text, some("\u{FFFD}"));
@@ -71,14 +71,14 @@ fn a_finish_hands_out_the_half_that_waits() {
 #[test]
 fn a_refusal_is_text() {
     let data = r#"{"choices":[{"delta":{"content":null,"refusal":"No."}}]}"#;
-    assert_eq!(read(&mut Normaliser::default(), data).text, some("No."));
+    assert_eq!(read(&mut Normalizer::default(), data).text, some("No."));
 }
 
 #[test]
-fn only_an_annotation_condemns_what_was_shown() {
-    let condemned = |choice: &str| {
+fn only_an_annotation_retracts_what_was_shown() {
+    let retracted = |choice: &str| {
         let data = format!("{{\"choices\":[{choice}]}}");
-        read(&mut Normaliser::default(), &data).condemned
+        read(&mut Normalizer::default(), &data).retracted
     };
     for verdict in [
         r#"{"hate":{"filtered":false},"violence":{"filtered":true,"severity":"high"}}"#,
@@ -86,9 +86,9 @@ fn only_an_annotation_condemns_what_was_shown() {
         r#"{"custom_blocklists":[{"filtered":false,"id":"a"},{"filtered":true,"id":"b"}]}"#,
     ] {
         let annotation = format!(r#"{{"content_filter_results":{verdict}}}"#);
-        assert!(condemned(&annotation), "{verdict}");
+        assert!(retracted(&annotation), "{verdict}");
         let delta = format!(r#"{{"delta":{{}},"content_filter_results":{verdict}}}"#);
-        assert!(!condemned(&delta), "{verdict}");
+        assert!(!retracted(&delta), "{verdict}");
     }
     for harmless in [
         r#"{"content_filter_results":{"hate":{"filtered":false},"custom_blocklists":[]}}"#,
@@ -97,16 +97,16 @@ fn only_an_annotation_condemns_what_was_shown() {
         r#"{"content_filter_results":"none"}"#,
         r#"{"delta":{},"finish_reason":"content_filter"}"#,
     ] {
-        assert!(!condemned(harmless), "{harmless}");
+        assert!(!retracted(harmless), "{harmless}");
     }
-    assert!(condemned(r#"{"finish_reason":"content_filter"}"#));
+    assert!(retracted(r#"{"finish_reason":"content_filter"}"#));
 }
 
 #[test]
 fn text_beside_a_bad_finish_reason_is_kept() {
     let data = r#"{"model":"m","choices":[{"delta":{"content":"a"},"finish_reason":"because"}]}"#;
     let mut chunks = Vec::new();
-    let fault = Normaliser::default()
+    let fault = Normalizer::default()
         .read("", data, &mut chunks)
         .unwrap_err();
     assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol);
@@ -132,7 +132,7 @@ fn odd_types_where_nothing_depends_on_them_do_no_harm() {
         r#"{"model":"\ud83e","object":"\ud83e","usage":{"x":"\ud83e"}}"#,
     ] {
         assert_eq!(
-            read(&mut Normaliser::default(), data),
+            read(&mut Normalizer::default(), data),
             Chunk::default(),
             "for {data}"
         );
@@ -179,7 +179,7 @@ fn what_would_lose_text_is_a_protocol_error() {
 #[test]
 fn the_cause_of_a_protocol_error_does_not_quote_the_reply() {
     let data = r#"{"choices":[{"delta":{"content":{"secret":1}}}]}"#;
-    let fault = Normaliser::default()
+    let fault = Normalizer::default()
         .read("", data, &mut Vec::new())
         .unwrap_err();
     assert!(!fault.cause.contains("secret"), "{}", fault.cause);
@@ -189,11 +189,11 @@ fn the_cause_of_a_protocol_error_does_not_quote_the_reply() {
 fn whatever_begins_like_done_is_done_and_nothing_is_no_chunk() {
     let mut chunks = Vec::new();
     for data in ["[DONE]", "[DONE] ", "[DONE]\n"] {
-        let read = Normaliser::default().read("", data, &mut chunks);
+        let read = Normalizer::default().read("", data, &mut chunks);
         assert_eq!(read.unwrap(), Progress::Ended);
     }
     assert_eq!(
-        Normaliser::default().read("", " ", &mut chunks).unwrap(),
+        Normalizer::default().read("", " ", &mut chunks).unwrap(),
         Progress::More
     );
     assert_eq!(chunks, []);
@@ -201,8 +201,8 @@ fn whatever_begins_like_done_is_done_and_nothing_is_no_chunk() {
 
 #[test]
 fn the_model_is_named_once() {
-    let mut normaliser = Normaliser::default();
-    let mut model = |name: &str| read(&mut normaliser, &format!("{{\"model\":{name}}}")).model;
+    let mut normalizer = Normalizer::default();
+    let mut model = |name: &str| read(&mut normalizer, &format!("{{\"model\":{name}}}")).model;
     assert_eq!(model("\"\""), None);
     assert_eq!(model("\"a\""), some("a"));
     assert_eq!(model("\"a\""), None);

@@ -5,11 +5,11 @@
 
 /// Makes text of WTF-8, and keeps a first half until the second one comes.
 #[derive(Debug, Default)]
-pub(super) struct Halves {
+pub(super) struct SurrogateDecoder {
     high: Option<u16>,
 }
 
-impl Halves {
+impl SurrogateDecoder {
     /// A half that never got its other half.
     pub(super) fn finish(&mut self) -> Option<String> {
         self.high

@@ -6,7 +6,8 @@
 //!
 //! This module knows nothing of connections or of time, and makes no events.
 
-mod halves;
+mod request;
+mod surrogates;
 mod wire;
 
 #[cfg(test)]
@@ -14,46 +15,28 @@ mod tests;
 
 use serde_json::{Value, value::RawValue};
 
-use self::{halves::Halves, wire::WireChunk};
-use super::fault::Fault;
-use crate::event::{ErrorCode, FinishReason, Usage};
+pub(in crate::upstream) use self::request::Request;
+use self::{surrogates::SurrogateDecoder, wire::WireChunk};
+use crate::{
+    event::{ErrorCode, FinishReason},
+    upstream::{
+        chunk::{Chunk, Progress},
+        fault::Fault,
+    },
+};
 
 /// The most of a model's name that is kept. Stops a hostile upstream from growing every `end`.
 const MAX_MODEL_CHARS: usize = 128;
 
-/// Whether more can come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It can.
-    More,
-    /// `[DONE]` came, or the connection has ended in order.
-    Ended,
-}
-
-/// The part of a chunk that concerns a reply.
-#[derive(Debug, Default, PartialEq)]
-pub struct Chunk {
-    /// New text, never empty.
-    pub text: Option<String>,
-    /// The model has finished. Annotations and usage may still follow.
-    pub finish: Option<FinishReason>,
-    /// The content filter has condemned text that came before.
-    pub condemned: bool,
-    /// The token counts, once they are known.
-    pub usage: Option<Usage>,
-    /// The model's version, where it is another one than before.
-    pub model: Option<String>,
-}
-
 /// Turns frames into chunks, and keeps what must be remembered from one to the next.
 #[derive(Debug, Default)]
-pub struct Normaliser {
+pub struct Normalizer {
     /// The JSON of the newest model's name.
     model: String,
-    halves: Halves,
+    surrogates: SurrogateDecoder,
 }
 
-impl Normaliser {
+impl Normalizer {
     /// Reads one frame, and adds its chunk to `chunks`: also one that says nothing that we use,
     /// since it is a sign of life. Data that is empty is no chunk.
     ///
@@ -90,7 +73,7 @@ impl Normaliser {
 
     /// The end of the stream: half a character that never got its other half.
     pub fn finish(&mut self) -> Option<String> {
-        self.halves.finish()
+        self.surrogates.finish()
     }
 
     fn take(&mut self, wire: WireChunk<'_>, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
@@ -115,8 +98,8 @@ impl Normaliser {
             let delta = choice.delta.unwrap_or_default();
             // A refusal is what the model says in the place of an answer.
             for text in [delta.content, delta.refusal].into_iter().flatten() {
-                if let Some(text) = self.halves.join(text.0) {
-                    chunk.text.get_or_insert_default().push_str(&text);
+                if let Some(text) = self.surrogates.join(text.0) {
+                    append(&mut chunk.text, text);
                 }
             }
             match choice.finish_reason.map(finish_reason) {
@@ -124,14 +107,14 @@ impl Normaliser {
                 Some(Err(bad)) => fault = Some(bad),
                 None => {}
             }
-            chunk.condemned |= annotation
+            chunk.retracted |= annotation
                 && (chunk.finish == Some(FinishReason::ContentFilter)
-                    || choice.content_filter_results.is_some_and(condemns));
+                    || choice.content_filter_results.is_some_and(retracts));
         }
         if chunk.finish.is_some()
-            && let Some(rest) = self.halves.finish()
+            && let Some(rest) = self.surrogates.finish()
         {
-            chunk.text.get_or_insert_default().push_str(&rest);
+            append(&mut chunk.text, rest);
         }
         chunks.push(chunk);
         fault.map_or(Ok(Progress::More), Err)
@@ -144,6 +127,14 @@ impl Normaliser {
         json.get().clone_into(&mut self.model);
         let name: String = serde_json::from_str(json.get()).ok()?;
         Some(shown(&name)).filter(|name| !name.is_empty())
+    }
+}
+
+/// Appends `more` to `text`; moves it where there is none yet, which is nearly always.
+fn append(text: &mut Option<String>, more: String) {
+    match text {
+        Some(text) => text.push_str(&more),
+        None => *text = Some(more),
     }
 }
 
@@ -172,7 +163,7 @@ fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
 
 /// Whether any category of a filter's verdict says `filtered`. The blocklists are an object or an
 /// array of objects; an `error` in the place of a verdict is none.
-fn condemns(verdict: &RawValue) -> bool {
+fn retracts(verdict: &RawValue) -> bool {
     let is_filtered = |verdict: &Value| verdict["filtered"] == Value::Bool(true);
     match serde_json::from_str(verdict.get()) {
         Ok(Value::Object(categories)) => categories.values().any(|category| {

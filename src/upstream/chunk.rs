@@ -1,0 +1,27 @@
+//! What a frame of upstream's says about the reply, whatever the dialect.
+
+use crate::event::{FinishReason, Usage};
+
+/// Whether more can come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It can.
+    More,
+    /// `[DONE]` came, or the connection ended without an error.
+    Ended,
+}
+
+/// The part of a frame that concerns a reply.
+#[derive(Debug, Default, PartialEq)]
+pub struct Chunk {
+    /// New text, never empty.
+    pub text: Option<String>,
+    /// The model has finished. Annotations and usage may still follow.
+    pub finish: Option<FinishReason>,
+    /// The content filter retracts text that came before.
+    pub retracted: bool,
+    /// The token counts, once they are known.
+    pub usage: Option<Usage>,
+    /// The model's version, where it differs from the previous chunk's.
+    pub model: Option<String>,
+}
