@@ -20,23 +20,21 @@
 //! | `event` | the contract: events, their numbers, names and bytes | |
 //! | `chat` | what a caller may ask | |
 //! | `idle_timer` | tells a silence from a stream | |
-//! | `endpoint` | what people paste as an endpoint | |
 //! | `simulator` | Azure OpenAI on a loopback port | |
-//! | `upstream` | a conversation in, chunks out | `chat`, `endpoint`, `event` |
+//! | `upstream` | a conversation in, chunks out | `chat`, `event` |
 //! | `store` | the log of logs | `event` |
 //! | `generation` | one reply, upstream to store | `chat`, `event`, `store`, `upstream` |
 //! | `viewer` | one response body, store to client | `event`, `store` |
 //! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `store`, `upstream`, `viewer` |
 //! | `drain` | from the wish to exit to an idle server | `store`, `viewer` |
 //! | `logging` | the log's lines, and what may never stand in them | |
-//! | `config` | every setting, checked, as the components' options | `endpoint`, `generation`, `logging`, `simulator`, `store`, `upstream` |
-//! | `server` | wiring | `config`, `drain`, `endpoint`, `routes`, `simulator`, `store`, `upstream`, `viewer` |
+//! | `config` | every setting, checked, as the components' options | `generation`, `logging`, `simulator`, `store`, `upstream` |
+//! | `server` | wiring | `config`, `drain`, `routes`, `simulator`, `store`, `upstream`, `viewer` |
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
 
 pub mod event;
 pub mod chat;
 pub mod idle_timer;
-pub mod endpoint;
 pub mod simulator;
 pub mod upstream;
 pub mod store;

@@ -23,11 +23,13 @@ use uuid::Uuid;
 use crate::{
     config::{Config, UpstreamConfig},
     drain,
-    endpoint::{self, EndpointError, EndpointKind},
     routes::{self, Service},
     simulator::{self, Simulator},
     store::Store,
-    upstream::{Credential, DeploymentOptions, Experience, Identity, Tls, Upstream},
+    upstream::{
+        Credential, DeploymentOptions, Experience, Identity, Tls, Upstream,
+        endpoint::{self, EndpointError, EndpointKind},
+    },
     viewer::MoveSignal,
 };
 

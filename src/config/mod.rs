@@ -16,9 +16,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use self::settings::{AuthMode, MoreDeployment, Settings};
 pub use self::settings::{Cli, Command};
 use crate::{
-    endpoint::{self, EndpointError, EndpointKind},
     generation, store,
-    upstream::{Credential, DeploymentOptions, IdentityOptions, ModelOptions},
+    upstream::{
+        Credential, DeploymentOptions, IdentityOptions, ModelOptions,
+        endpoint::{self, EndpointError, EndpointKind},
+    },
 };
 
 /// A program that can start.

@@ -17,10 +17,11 @@ use super::{
     },
     diagnosis::Diagnosis,
     dialect::chat_completions::Request,
+    endpoint::EndpointKind,
     fault::{Fault, RefusalHead},
     options::{DeploymentOptions, ModelOptions},
 };
-use crate::{chat::ChatRequest, endpoint::EndpointKind, event::ErrorCode};
+use crate::{chat::ChatRequest, event::ErrorCode};
 
 /// For the body of a refusal; without it the status must do.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);

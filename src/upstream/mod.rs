@@ -19,6 +19,7 @@ mod client;
 mod deployment;
 mod diagnosis;
 pub mod dialect;
+pub mod endpoint;
 pub mod fault;
 mod options;
 mod reply;

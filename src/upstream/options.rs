@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::endpoint::Endpoint;
+use super::endpoint::Endpoint;
 
 /// One deployment and the credential for it.
 #[derive(Clone, Debug)]

@@ -10,11 +10,10 @@ use std::{
 
 use rasta_stream::{
     config::{Config, UpstreamConfig},
-    endpoint,
     server::Server,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
     store::{Log, Store},
-    upstream::DeploymentOptions,
+    upstream::{DeploymentOptions, endpoint},
     viewer::MoveSignal,
 };
 use serde_json::{Value, json};

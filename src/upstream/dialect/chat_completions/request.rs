@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::{
     chat::{ChatRequest, Message},
-    endpoint::{Endpoint, EndpointKind},
     event::ErrorCode,
     upstream::{
         capabilities::{Field, Learnt},
+        endpoint::{Endpoint, EndpointKind},
         fault::Fault,
         options::ModelOptions,
     },
@@ -125,7 +125,10 @@ struct WireStreamOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, endpoint, upstream::capabilities::Lessons};
+    use crate::{
+        config::Config,
+        upstream::{capabilities::Lessons, endpoint},
+    };
 
     fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
         encoded_after(&[], flags, endpoint)

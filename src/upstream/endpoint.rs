@@ -4,6 +4,9 @@
 //! address with `/openai` or `/openai/v1`, a whole "target URI" with deployment and API version.
 //! All of them work. This module is pure: it resolves no name and opens no connection.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Hosts that are Azure's own, whatever the path. Sources: the Azure OpenAI v1 reference, the
@@ -269,24 +272,11 @@ fn is_dated_version(version: &str) -> bool {
         })
 }
 
+/// A segment without its percent-encoding, which `set_path` adds again.
 fn decoded(segment: &str) -> String {
-    // `set_path` encodes again; a name pasted in encoded form must not be encoded twice.
-    form_decoded(segment).unwrap_or_else(|| segment.to_owned())
-}
-
-fn form_decoded(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map_or_else(|_| segment.to_owned(), Cow::into_owned)
 }
 
 fn set_path(url: &mut Url, segments: &[String]) -> Result<(), EndpointError> {
