@@ -23,13 +23,13 @@
 //! | `simulator` | Azure OpenAI on a loopback port | |
 //! | `upstream` | a conversation in, chunks out | `chat`, `event` |
 //! | `store` | the log of logs | `event` |
+//! | `shutdown` | from the request to exit to idle workers | `store` |
 //! | `generation` | one reply, upstream to store | `chat`, `event`, `store`, `upstream` |
-//! | `viewer` | one response body, store to client | `event`, `store` |
-//! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `store`, `upstream`, `viewer` |
-//! | `drain` | from the wish to exit to an idle server | `store`, `viewer` |
+//! | `viewer` | one response body, store to client | `event`, `idle_timer`, `shutdown`, `store` |
+//! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `logging` | the log's lines, and what may never stand in them | |
 //! | `config` | every setting, checked, as the components' options | `generation`, `logging`, `simulator`, `store`, `upstream` |
-//! | `server` | wiring | `config`, `drain`, `routes`, `simulator`, `store`, `upstream`, `viewer` |
+//! | `server` | wiring | `config`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
 
 pub mod event;
@@ -38,10 +38,10 @@ pub mod idle_timer;
 pub mod simulator;
 pub mod upstream;
 pub mod store;
+pub mod shutdown;
 pub mod generation;
 pub mod viewer;
 pub mod routes;
-pub mod drain;
 pub mod logging;
 pub mod config;
 pub mod server;

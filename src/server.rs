@@ -22,15 +22,14 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, UpstreamConfig},
-    drain,
     routes::{self, Service},
+    shutdown::{self, DrainSignal, Topology},
     simulator::{self, Simulator},
     store::Store,
     upstream::{
         Credential, DeploymentOptions, Experience, Identity, Tls, Upstream,
         endpoint::{self, EndpointError, EndpointKind},
     },
-    viewer::MoveSignal,
 };
 
 /// How long a client may leave sent data unacknowledged. There is no other write time-out: a viewer
@@ -82,8 +81,7 @@ impl From<EndpointError> for StartError {
 pub struct Server {
     addr: SocketAddr,
     actix: actix_web::dev::Server,
-    store: Store,
-    moves: MoveSignal,
+    service: Data<Service>,
     patience: Duration,
     simulator: Option<Simulator>,
     shutdown: LocalBoxFuture<'static, ()>,
@@ -115,13 +113,12 @@ impl Server {
                 .map_err(|cause| StartError::Redis(redis.address(), cause))?,
             None => Store::in_memory(config.store.clone()),
         };
-        let moves = MoveSignal::default();
         let service = Data::new(Service {
-            store: store.clone(),
+            store,
             limits: config.limits.clone(),
             ping: config.ping,
-            upstream: name,
-            moves: moves.clone(),
+            provider: name,
+            drain: DrainSignal::default(),
         });
         let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
         // One for all workers, so that they share its token.
@@ -138,6 +135,7 @@ impl Server {
         let experience = Experience::new(deployments.len());
         let count = deployments.len();
 
+        let shared = service.clone();
         let server = HttpServer::new(move || {
             let upstream = Upstream::new(
                 &deployments,
@@ -147,7 +145,7 @@ impl Server {
                 identity.as_ref(),
             );
             App::new()
-                .app_data(service.clone())
+                .app_data(shared.clone())
                 .app_data(ThinData(Rc::new(upstream)))
                 .wrap(CatchPanic::default())
                 .wrap(from_fn(routes::problems_only))
@@ -180,8 +178,7 @@ impl Server {
         Ok(Self {
             addr,
             actix: server.run(),
-            store,
-            moves,
+            service,
             patience: config.drain,
             simulator,
             shutdown: Box::pin(shutdown),
@@ -194,16 +191,10 @@ impl Server {
         self.addr
     }
 
-    /// The replies.
+    /// What its workers share.
     #[must_use]
-    pub const fn store(&self) -> &Store {
-        &self.store
-    }
-
-    /// What tells viewers to move. The server gives it by itself, where the store is shared.
-    #[must_use]
-    pub const fn moves(&self) -> &MoveSignal {
-        &self.moves
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Serves until the shutdown is over.
@@ -214,18 +205,20 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         let Self {
             actix,
-            store,
-            moves,
+            service,
             patience,
             simulator,
             shutdown,
             ..
         } = self;
         let handle = actix.handle();
+        let Service { store, drain, .. } = &**service;
         let end = async {
             shutdown.await;
-            drain::drain(&store, &moves, store.is_shared(), patience).await;
-            handle.stop(true).await;
+            let topology = Topology::of(store);
+            // A closure, since actix stops the workers as soon as `stop` is called.
+            let stop_workers = async || handle.stop(true).await;
+            shutdown::run(store, drain, topology, patience, stop_workers).await;
             // The server itself then resolves.
             std::future::pending::<()>().await;
         };

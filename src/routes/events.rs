@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::Seq,
     store::Log,
-    viewer::{self, Viewer},
+    viewer::{self, OnDrain, Viewer},
 };
 
 /// Replays a reply's events after the cursor, then follows it to its end.
@@ -22,17 +22,17 @@ pub(super) async fn follow(
     service: web::Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let cursor = cursor(&request)?;
-    // Before anything is asked of the store, which may be slow: this place must not be given later.
-    let Some(listener) = service.moves.listen() else {
-        return Ok(come_again(cursor));
+    // Before the store is asked, which may take long: a drain that starts meanwhile waits for this.
+    let Some(watch) = service.drain.watch() else {
+        return Ok(reconnect(cursor));
     };
     let log = match found(&service, &id).await {
-        // It may have been there, and may be again.
-        Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(come_again(cursor)),
+        // The reply may exist, and be readable again soon.
+        Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(reconnect(cursor)),
         found => found?,
     };
     match log.tail() {
-        // The HTML standard's way to tell an `EventSource` not to come again.
+        // How the HTML standard tells an `EventSource` not to reconnect.
         (last, true) if cursor == last => Ok(HttpResponse::NoContent()
             .insert_header(CacheControl(vec![CacheDirective::NoStore]))
             .finish()),
@@ -40,20 +40,20 @@ pub(super) async fn follow(
             Code::CursorAhead,
             format!("This reply ended with event {last}."),
         )),
-        _ => Ok(head().body(viewer(&log, cursor, &service).movable(listener))),
+        _ => Ok(head().body(viewer(&log, cursor, &service, OnDrain::Leave(watch)))),
     }
 }
 
-/// Sends an `EventSource` to another replica, or here again later. It gives up for good on every
-/// answer that is not a 200; and on this connection it would come here again where the load balancer
-/// knows connections only.
-fn come_again(cursor: Seq) -> HttpResponse {
-    head().force_close().body(viewer::farewell(cursor))
+/// Makes an `EventSource` reconnect, to another replica or to this one later. An `EventSource` gives
+/// up for good on every status but 200, so this is one. The connection is closed, since a load
+/// balancer that balances connections would otherwise lead the next request here again.
+fn reconnect(cursor: Seq) -> HttpResponse {
+    head().force_close().body(viewer::reconnect_hint(cursor))
 }
 
 /// The body that streams the events after `cursor`.
-pub(super) fn viewer(log: &Arc<Log>, cursor: Seq, service: &Service) -> Viewer {
-    Viewer::new(log.reader(), cursor, service.ping)
+pub(super) fn viewer(log: &Arc<Log>, cursor: Seq, service: &Service, on_drain: OnDrain) -> Viewer {
+    Viewer::new(log.reader(), cursor, service.ping, on_drain)
 }
 
 /// The head of a stream of events.
@@ -65,13 +65,13 @@ pub(super) fn head() -> HttpResponseBuilder {
             CacheDirective::NoStore,
             CacheDirective::NoTransform,
         ]))
-        // nginx and its kin would collect the events into blocks.
+        // Makes nginx and similar proxies pass events on at once.
         .insert_header(("x-accel-buffering", "no"));
     response
 }
 
-/// `Last-Event-ID`, else `?after=`; nothing, or 0, is the beginning. An `EventSource` cannot send
-/// the header on its first connection, and cannot change the URL on a later one.
+/// `Last-Event-ID`, else `?after=`, else 0, which is the beginning. An `EventSource` cannot send the
+/// header on its first connection and cannot change the URL on later ones.
 fn cursor(request: &HttpRequest) -> Result<Seq, Problem> {
     let header = match request.headers().get("last-event-id") {
         Some(value) => Some(value.to_str().map_err(|_| bad_cursor())?.to_owned()),

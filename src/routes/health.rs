@@ -42,7 +42,7 @@ pub(super) async fn ready(service: web::Data<Service>) -> impl Responder {
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
         .json(Health {
             status,
-            upstream: Some(service.upstream),
+            upstream: Some(service.provider),
             store: Some(match service.store.health() {
                 store::Health::Memory => "memory",
                 store::Health::Up => "up",

@@ -20,8 +20,8 @@ use problem::{Code, Problem};
 
 use crate::{
     generation::Limits,
+    shutdown::DrainSignal,
     store::{Log, Store},
-    viewer::MoveSignal,
 };
 
 /// What all workers share.
@@ -33,10 +33,10 @@ pub struct Service {
     pub limits: Limits,
     /// Silence after which a viewer gets a ping.
     pub ping: Duration,
-    /// Who answers, in a word: `simulator`, `azure` or `compatible`.
-    pub upstream: &'static str,
-    /// Tells the viewers that come again by themselves to move to another replica.
-    pub moves: MoveSignal,
+    /// Who answers: `simulator`, `azure` or `compatible`.
+    pub provider: &'static str,
+    /// Tells streams whose clients resume by themselves to leave for another replica.
+    pub drain: DrainSignal,
 }
 
 /// Adds every route. `static_dir` is the page's directory.

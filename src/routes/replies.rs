@@ -26,6 +26,7 @@ use crate::{
     generation,
     store::{self, IdempotencyKey, Log},
     upstream::Upstream,
+    viewer::OnDrain,
 };
 
 /// How long a caller may take to send its body. Stops one that sends a byte a minute from holding
@@ -104,8 +105,9 @@ pub(super) async fn create(
         .map_err(|_| Problem::new(Code::Internal, "The server met a fault of its own."))??;
     let location = (header::LOCATION, path(&log));
     if wants_events(&request) {
-        // Never moved: a client does not repeat a POST by itself.
-        let viewer = events::viewer(&log, Seq::ZERO, &service).staying(service.moves.stay());
+        // No client repeats a POST by itself, so this stream has to end here.
+        let on_drain = OnDrain::Stay(service.drain.guard());
+        let viewer = events::viewer(&log, Seq::ZERO, &service, on_drain);
         return Ok(events::head().insert_header(location).body(viewer));
     }
     let mut response = if new {

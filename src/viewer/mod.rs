@@ -1,185 +1,171 @@
 //! One viewer's response body: replays a log after a cursor, then follows it.
 //!
-//! A viewer has a cursor and no queue; what it has not been sent is in the log. It sends the very
-//! bytes that are stored there, each event as one piece so that the server can join what is ready
-//! into one write. It never yields an error, since that would discard what was not yet flushed.
-//! A viewer that is told to move ends its body in good order between two events, and its client
-//! comes again with the cursor, to another replica. This module knows nothing of generations.
-
-mod moving;
+//! A viewer has a cursor and no queue; whatever it has not sent yet is in the log. It sends the
+//! stored bytes themselves, each event as one piece, so that the server can join the events that
+//! are ready into one write. It never yields an error, since the server would then discard what it
+//! has not flushed.
+//!
+//! ```text
+//! Opening ──first event──▶ Following ──▶ Closing
+//! ```
+//!
+//! A viewer closes after the `end`, or, when it has to leave during a drain, after a ping that
+//! tells its client to reconnect; the client then resumes on another replica. This module knows
+//! nothing of generations.
 
 use std::{
     convert::Infallible,
+    ops::RangeInclusive,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use rand::RngExt as _;
-use tokio::time::{Instant, Sleep};
 
-pub use self::moving::{Listener, MoveSignal, Stay};
 use crate::{
     event::{self, Seq},
+    idle_timer::IdleTimer,
+    shutdown::{DrainGuard, DrainWatch},
     store::{Next, Reader},
 };
 
-/// The largest piece. The server copies a piece whole into its write buffer; this bounds what one
-/// connection that does not read can hold of a large event.
-const MAX_PIECE: usize = 16 * 1024;
+/// The largest piece. The server copies each piece into its write buffer; this bounds how much of a
+/// large event it copies for a connection that does not read.
+const PIECE_BYTES: usize = 16 * 1024;
 
-/// How long a client should wait before it reconnects, in milliseconds: random for each connection,
-/// so that all the viewers of a server that was restarted do not return in one moment.
-const RETRY_MS: std::ops::RangeInclusive<u16> = 1000..=4000;
+/// How long a client waits before it reconnects, in milliseconds. Random for each connection, so
+/// that the viewers of a server that restarts do not return all at once.
+const RETRY_MS: RangeInclusive<u16> = 1000..=4000;
 
-/// The same for viewers that are told to move: where they go is there already, so they may be quick.
-const MOVE_RETRY_MS: std::ops::RangeInclusive<u16> = 200..=3000;
+/// The same for clients that are sent to another replica. It is already running, so they may be
+/// quick.
+const MOVE_RETRY_MS: RangeInclusive<u16> = 200..=3000;
 
 /// The body of an event stream.
 #[derive(Debug)]
 pub struct Viewer {
+    phase: Phase,
     reader: Reader,
+    /// The number of the last event that was sent, else the one that the client came with.
     cursor: Seq,
-    ping: Duration,
-    /// When something was last sent; the timer is looked at only when it fires.
-    sent: Instant,
-    timer: Pin<Box<Sleep>>,
-    /// The rest of an event that is sent in pieces.
-    rest: Bytes,
-    opened: bool,
-    done: bool,
-    /// Where it hears that it must move; `None` if it never must.
-    listener: Option<Listener>,
-    /// Its place among those who are waited for; held for its drop alone.
-    _stay: Option<Stay>,
-    /// When to move, once it must.
-    leave_at: Option<Instant>,
+    /// The rest of an event that is larger than one piece.
+    unsent: Bytes,
+    ping: IdleTimer,
+    on_drain: OnDrain,
 }
 
-/// What the timer was set for.
+/// What a viewer does when its replica drains.
 #[derive(Debug)]
-enum Due {
-    Ping,
-    Leave,
+pub enum OnDrain {
+    /// It tells its client to reconnect. For clients that resume by themselves.
+    Leave(DrainWatch),
+    /// It reads to the end, and is waited for. For clients that do not come again.
+    Stay(DrainGuard),
 }
 
-/// The one event for a viewer that shall come again, to another replica: a ping at its cursor, with a
-/// random time to wait. The body ends after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has been sent. The first event also carries `retry:`.
+    Opening,
+    /// Events are sent as the log has them, and pings in between.
+    Following,
+    /// The last event is on its way; the body ends after its last piece.
+    Closing,
+}
+
+/// The only event for a client that is to reconnect: a ping at its cursor, with a random time to
+/// wait. The body ends after it.
 #[must_use]
-pub fn farewell(cursor: Seq) -> Bytes {
+pub fn reconnect_hint(cursor: Seq) -> Bytes {
     with_retry(&MOVE_RETRY_MS, &ping_at(cursor))
 }
 
 impl Viewer {
-    /// Sends what follows `cursor`, and a ping after each `ping` of silence.
+    /// Sends the events after `cursor`, and a ping after each silence of `ping`.
     #[must_use]
-    pub fn new(reader: Reader, cursor: Seq, ping: Duration) -> Self {
-        let sent = Instant::now();
+    pub fn new(reader: Reader, cursor: Seq, ping: Duration, on_drain: OnDrain) -> Self {
         Self {
+            phase: Phase::Opening,
             reader,
             cursor,
-            ping,
-            sent,
-            timer: Box::pin(tokio::time::sleep_until(sent + ping)),
-            rest: Bytes::new(),
-            opened: false,
-            done: false,
-            listener: None,
-            _stay: None,
-            leave_at: None,
+            unsent: Bytes::new(),
+            ping: IdleTimer::new(ping),
+            on_drain,
         }
     }
 
-    /// Lets the viewer be moved. For those whose clients come again by themselves.
-    #[must_use]
-    pub fn movable(self, listener: Listener) -> Self {
-        Self {
-            listener: Some(listener),
-            ..self
+    /// The next event; `None` if there will be none.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.phase == Phase::Closing {
+            return Poll::Ready(None);
         }
-    }
-
-    /// Has the viewer waited for when this replica drains. For those whose clients do not come again.
-    #[must_use]
-    pub fn staying(self, stay: Stay) -> Self {
-        Self {
-            _stay: Some(stay),
-            ..self
-        }
-    }
-
-    fn send(&mut self, block: Bytes) -> Bytes {
-        self.sent = Instant::now();
-        let mut block = block;
-        if !self.opened {
-            self.opened = true;
-            block = with_retry(&RETRY_MS, &block);
-        }
-        self.rest = block.split_off(block.len().min(MAX_PIECE));
-        block
-    }
-
-    fn send_ping(&mut self) -> Bytes {
-        self.send(ping_at(self.cursor))
-    }
-
-    fn send_farewell(&mut self) -> Bytes {
-        self.done = true;
-        farewell(self.cursor)
-    }
-
-    /// Whether it is time to move; leaves a wake-up for the signal if that was not given yet.
-    fn must_leave(&mut self, cx: &Context<'_>) -> bool {
-        if self.leave_at.is_none()
-            && let Some(listener) = &mut self.listener
-            && let Poll::Ready(leave_at) = listener.poll_leave_at(cx)
-        {
-            self.leave_at = Some(leave_at);
-            let due = self.timer.deadline();
-            self.set_timer(due);
-        }
-        self.leave_at.is_some_and(|at| at <= Instant::now())
-    }
-
-    /// Sets the timer to when it is due, or to when the viewer must move if that is sooner.
-    fn set_timer(&mut self, due: Instant) {
-        let due = self.leave_at.map_or(due, |leave_at| leave_at.min(due));
-        self.timer.as_mut().reset(due);
-    }
-
-    /// Whether the silence has lasted long enough for a ping, or the time to move has come; leaves
-    /// a wake-up if neither.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let (now, due) = (Instant::now(), self.sent + self.ping);
-            if self.leave_at.is_some_and(|at| at <= now) {
-                return Poll::Ready(Due::Leave);
+        let must_leave = self.on_drain.must_leave(cx);
+        match self.reader.poll_next(self.cursor, cx) {
+            // If the terminal event is ready, it is sent instead of a reconnect hint.
+            Poll::Pending | Poll::Ready(Next::Block { last: false, .. }) if must_leave => {
+                self.phase = Phase::Closing;
+                Poll::Ready(Some(reconnect_hint(self.cursor)))
             }
-            if due <= now {
-                self.set_timer(now + self.ping);
-                return Poll::Ready(Due::Ping);
+            Poll::Ready(Next::Block { seq, block, last }) => {
+                self.cursor = seq;
+                let event = self.opened(block);
+                if last {
+                    self.phase = Phase::Closing;
+                }
+                Poll::Ready(Some(event))
             }
-            self.set_timer(due);
+            Poll::Ready(Next::Nothing) => {
+                self.phase = Phase::Closing;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                // The first bytes go out at once, so that every hop sees that the stream is alive.
+                if self.phase == Phase::Following {
+                    ready!(self.ping.poll_elapsed(cx));
+                }
+                let ping = ping_at(self.cursor);
+                Poll::Ready(Some(self.opened(ping)))
+            }
         }
-        Poll::Pending
+    }
+
+    /// The event as it is sent; the first one carries `retry:`.
+    fn opened(&mut self, event: Bytes) -> Bytes {
+        if self.phase != Phase::Opening {
+            return event;
+        }
+        self.phase = Phase::Following;
+        with_retry(&RETRY_MS, &event)
+    }
+}
+
+impl OnDrain {
+    /// Whether it is time to leave. If not, the task is woken when it is.
+    fn must_leave(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Leave(watch) => watch.poll_leave(cx).is_ready(),
+            Self::Stay(_) => false,
+        }
     }
 }
 
 fn ping_at(cursor: Seq) -> Bytes {
-    let mut block = Vec::with_capacity(64);
-    event::encode_ping(cursor, &mut block);
-    block.into()
+    let mut ping = Vec::with_capacity(64);
+    event::encode_ping(cursor, &mut ping);
+    ping.into()
 }
 
-/// Inside the event: clients exist that make an empty event of a lone `retry`.
-fn with_retry(milliseconds: &std::ops::RangeInclusive<u16>, block: &Bytes) -> Bytes {
+/// Puts the `retry:` line inside the event: some clients turn a `retry:` that stands alone into an
+/// empty event.
+fn with_retry(milliseconds: &RangeInclusive<u16>, event: &Bytes) -> Bytes {
     let retry = rand::rng().random_range(milliseconds.clone());
     let retry = format!("retry: {retry}\n");
-    let mut whole = BytesMut::with_capacity(retry.len() + block.len());
+    let mut whole = BytesMut::with_capacity(retry.len() + event.len());
     whole.extend_from_slice(retry.as_bytes());
-    whole.extend_from_slice(block);
+    whole.extend_from_slice(event);
     whole.freeze()
 }
 
@@ -195,33 +181,15 @@ impl MessageBody for Viewer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
-        if !this.rest.is_empty() {
-            let piece = this.rest.split_to(this.rest.len().min(MAX_PIECE));
-            return Poll::Ready(Some(Ok(piece)));
+        if this.unsent.is_empty() {
+            let Some(event) = ready!(this.poll_event(cx)) else {
+                return Poll::Ready(None);
+            };
+            this.ping.touch();
+            this.unsent = event;
         }
-        if this.done {
-            return Poll::Ready(None);
-        }
-        let must_leave = this.must_leave(cx);
-        match this.reader.poll_next(this.cursor, cx) {
-            // Not before an `end` that is there: nothing is left to come again for.
-            Poll::Pending | Poll::Ready(Next::Block { last: false, .. }) if must_leave => {
-                Poll::Ready(Some(Ok(this.send_farewell())))
-            }
-            Poll::Ready(Next::Block { seq, block, last }) => {
-                this.cursor = seq;
-                this.done = last;
-                Poll::Ready(Some(Ok(this.send(block))))
-            }
-            Poll::Ready(Next::Nothing) => Poll::Ready(None),
-            // The first bytes go out at once, so that everything on the way sees a live stream.
-            Poll::Pending if !this.opened => Poll::Ready(Some(Ok(this.send_ping()))),
-            Poll::Pending => match this.poll_timer(cx) {
-                Poll::Ready(Due::Ping) => Poll::Ready(Some(Ok(this.send_ping()))),
-                Poll::Ready(Due::Leave) => Poll::Ready(Some(Ok(this.send_farewell()))),
-                Poll::Pending => Poll::Pending,
-            },
-        }
+        let piece = this.unsent.split_to(this.unsent.len().min(PIECE_BYTES));
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 

@@ -8,9 +8,9 @@ use rasta_stream::{
     config::Config,
     event::ReplyEvent,
     routes::{self, Service},
+    shutdown::DrainSignal,
     simulator::{Options, Pace, Simulator, Steps},
     store::Created,
-    viewer::MoveSignal,
 };
 use serde_json::json;
 
@@ -125,7 +125,7 @@ async fn sigterm_lets_every_viewer_have_the_whole_reply_and_the_program_exits_0(
     }
     let (code, log) = replica.serving.finish();
     assert_eq!(code, Some(0), "{log}");
-    assert!(!log.contains("cut short"), "{log}");
+    assert!(!log.contains("DRAIN_SECONDS are over"), "{log}");
 }
 
 #[actix_web::test]
@@ -198,8 +198,8 @@ fn spawn_other(app: &TestApp) -> Other {
         store: app.store.clone(),
         limits: config.limits.clone(),
         ping: config.ping,
-        upstream: "simulator",
-        moves: MoveSignal::default(),
+        provider: "simulator",
+        drain: DrainSignal::default(),
     });
     let server = HttpServer::new(move || {
         let pages = config.static_dir.clone();
@@ -238,29 +238,29 @@ async fn a_viewer_that_moves_loses_nothing_and_a_direct_stream_stays() {
     while moved.len() < 3 {
         moved.push(viewer.next_stored().await.unwrap());
     }
-    app.moves.give(Duration::from_millis(100));
+    app.drain.start(Duration::from_millis(100));
     // Its events as ever, and then one ping with a time to wait; `next` proves the end in good order.
-    let farewell = loop {
+    let hint = loop {
         match viewer.next().await.unwrap() {
             ping if ping.is_ping() && ping.retry.is_some() => break ping,
             ping if ping.is_ping() => {}
             event => moved.push(event),
         }
     };
-    assert_eq!(farewell.id, moved.last().unwrap().id);
-    assert!((200..=3000).contains(&farewell.retry.unwrap()));
+    assert_eq!(hint.id, moved.last().unwrap().id);
+    assert!((200..=3000).contains(&hint.retry.unwrap()));
     assert_eq!(viewer.next().await, None);
-    soon("all to leave", app.moves.all_left()).await;
+    soon("all to leave", app.drain.watches_dropped()).await;
 
     // It comes again to the replica that it left, by chance; and then to the other.
-    let mut again = events_at(app.addr, &path, farewell.id).await;
+    let mut again = events_at(app.addr, &path, hint.id).await;
     assert_eq!(again.header("connection"), Some("close"));
     let sent_on = again.next().await.unwrap();
-    assert_eq!((sent_on.name.as_str(), sent_on.id), ("ping", farewell.id));
-    assert_eq!(sent_on.data, json!({"last": farewell.id}));
+    assert_eq!((sent_on.name.as_str(), sent_on.id), ("ping", hint.id));
+    assert_eq!(sent_on.data, json!({"last": hint.id}));
     assert!((200..=3000).contains(&sent_on.retry.unwrap()));
     assert_eq!(again.next().await, None);
-    let mut there = events_at(other.addr, &path, farewell.id).await;
+    let mut there = events_at(other.addr, &path, hint.id).await;
     app.steps.release(10_000);
     moved.extend(there.rest().await);
     assert_eq!(proven(&moved)["status"], "completed");
@@ -281,7 +281,7 @@ async fn a_slow_viewer_is_not_cut_in_mid_event() {
     let path = format!("/v1/replies/{}", writer.log().id());
     let mut viewer = app.events(&path, 0).await;
     assert_eq!(viewer.next().await.unwrap().name, "start");
-    app.moves.give(Duration::ZERO);
+    app.drain.start(Duration::ZERO);
     let mut last = viewer.next().await.unwrap();
     let mut count = 0;
     while !last.is_ping() {
@@ -296,7 +296,7 @@ async fn a_slow_viewer_is_not_cut_in_mid_event() {
 #[actix_web::test]
 async fn a_replica_that_sends_viewers_on_asks_its_store_for_nothing() {
     let app = spawn_stepped(&[]).await;
-    app.moves.give(Duration::ZERO);
+    app.drain.start(Duration::ZERO);
     let unknown = "/v1/replies/00000000-0000-4000-8000-000000000000";
     let mut sent_on = events_at(app.addr, unknown, 7).await;
     assert_eq!(sent_on.next().await.unwrap().id, 7);

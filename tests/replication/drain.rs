@@ -21,19 +21,16 @@ async fn a_server_that_drains_moves_its_viewers_to_another_replica_and_they_miss
         seen.push(moved.next_stored().await.unwrap());
     }
     here.begin_shutdown();
-    let farewell = loop {
+    let hint = loop {
         match moved.next().await.unwrap() {
             event if event.retry.is_some() => break event,
             event => seen.extend((!event.is_ping()).then_some(event)),
         }
     };
-    assert_eq!(
-        (farewell.name.as_str(), farewell.id),
-        ("ping", seen.len() as u64)
-    );
-    assert!((200..=3000).contains(&farewell.retry.unwrap()));
+    assert_eq!((hint.name.as_str(), hint.id), ("ping", seen.len() as u64));
+    assert!((200..=3000).contains(&hint.retry.unwrap()));
     assert_eq!(moved.next().await, None);
-    let mut elsewhere = there.events(&path, farewell.id).await;
+    let mut elsewhere = there.events(&path, hint.id).await;
     let refused = here.post(&json!({"prompt": "more"}), &[]).await;
     assert_eq!(refused.status, 503);
     assert_eq!(refused.json().await["code"], "draining");

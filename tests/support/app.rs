@@ -11,10 +11,10 @@ use std::{
 use rasta_stream::{
     config::{Config, UpstreamConfig},
     server::Server,
+    shutdown::DrainSignal,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
     store::{Log, Store},
     upstream::{DeploymentOptions, endpoint},
-    viewer::MoveSignal,
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -25,7 +25,7 @@ use super::client::{self, Response, soon};
 pub struct TestApp {
     pub addr: SocketAddr,
     pub store: Store,
-    pub moves: MoveSignal,
+    pub drain: DrainSignal,
     pub simulator: Simulator,
     pub steps: Steps,
     shutdown: Option<oneshot::Sender<()>>,
@@ -117,13 +117,16 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
     })
     .await
     .unwrap();
-    let (addr, store) = (server.addr(), server.store().clone());
-    let moves = server.moves().clone();
+    let addr = server.addr();
+    let (store, drain) = (
+        server.service().store.clone(),
+        server.service().drain.clone(),
+    );
     let server = actix_web::rt::spawn(server.run());
     TestApp {
         addr,
         store,
-        moves,
+        drain,
         simulator,
         steps,
         shutdown: Some(shutdown),

@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 
 use rasta_stream::{
     event::Seq,
+    shutdown::DrainSignal,
     store::{Log, Next, Reader},
-    viewer::Viewer,
+    viewer::{OnDrain, Viewer},
 };
 
 /// Nobody is silent for so long.
@@ -77,7 +78,8 @@ impl Listener {
     pub fn new(log: &Arc<Log>, cursor: Seq, body: bool) -> Self {
         let reader = log.reader();
         let source = if body {
-            Source::Body(Box::pin(Viewer::new(reader, cursor, NO_PING)))
+            let on_drain = OnDrain::Stay(DrainSignal::default().guard());
+            Source::Body(Box::pin(Viewer::new(reader, cursor, NO_PING, on_drain)))
         } else {
             Source::Log(reader)
         };
