@@ -1,11 +1,11 @@
-//! The body of a chat completion request: what of it the simulator heeds, and what it refuses.
+//! The body of a chat completion request, parsed and validated.
 //!
-//! As lenient as Azure: arguments it does not know are passed over in silence. The refusals
-//! carry the texts of the real service.
+//! It is as lenient as Azure: it ignores arguments that it does not know. The refusals carry the
+//! texts of the real service.
 
 use serde_json::{Map, Value};
 
-use super::{refusal::Refusal, wire::CHARACTERS_PER_TOKEN};
+use super::{limits::CHARACTERS_PER_TOKEN, refusal::Refusal};
 
 const ROLES: [&str; 6] = [
     "system",
@@ -19,30 +19,30 @@ const ROLES: [&str; 6] = [
 /// A valid request.
 #[derive(Clone, Default)]
 pub(super) struct ChatBody {
-    /// The deployment's name on the v1 path.
+    /// The deployment, for the v1 path.
     pub(super) model: Option<String>,
     /// The text of the last user message.
     pub(super) prompt: String,
-    /// How many messages there are.
-    pub(super) turn: usize,
-    /// Characters of all messages.
+    /// The number of messages.
+    pub(super) message_count: usize,
+    /// The characters of all messages together.
     pub(super) characters: usize,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) obfuscate: bool,
-    /// The most deltas that the reply may have.
-    pub(super) limit: Option<usize>,
-    /// The arguments that reasoning models refuse, in the order in which they refuse them.
-    pub(super) unreasonable: Vec<&'static str>,
+    /// The most deltas that the reply may have: the request's own token limit.
+    pub(super) max_deltas: Option<usize>,
+    /// The parameters that reasoning models do not support, in the order in which they refuse them.
+    pub(super) unsupported_params: Vec<&'static str>,
     pub(super) has_stream_options: bool,
 }
 
 impl ChatBody {
-    /// Reads a body.
+    /// Parses a body.
     ///
     /// # Errors
     ///
-    /// The 400 that Azure would answer; send it.
+    /// The 400 that Azure would answer.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
             let text = "We could not parse the JSON body of your request. (HINT: This likely means \
@@ -61,22 +61,22 @@ impl ChatBody {
             return Err(Refusal::invalid(text, Some("stream_options"), None));
         }
         let option = |name| options.map_or(Ok(None), |options| flag(options, name));
-        let mut read = Self {
+        let mut parsed = Self {
             stream,
             include_usage: option("include_usage")?.unwrap_or(false),
             obfuscate: option("include_obfuscation")?.unwrap_or(true),
             has_stream_options: options.is_some(),
-            limit: limit(&body)?,
+            max_deltas: max_deltas(&body)?,
             ..Self::default()
         };
         let present = |name: &&str| body.get(*name).is_some_and(|value| !value.is_null());
-        read.unreasonable = ["max_tokens", "top_p", "temperature"]
+        parsed.unsupported_params = ["max_tokens", "top_p", "temperature"]
             .into_iter()
             .filter(present)
             .collect();
         match body.get("model") {
             None | Some(Value::Null) => {}
-            Some(Value::String(model)) => read.model = Some(model.clone()),
+            Some(Value::String(model)) => parsed.model = Some(model.clone()),
             Some(other) => return Err(wrong_type("model", "a string", other)),
         }
         match body.get("n") {
@@ -87,19 +87,19 @@ impl ChatBody {
                 return Err(Refusal::invalid(text, Some("n"), Some("unsupported_value")));
             }
         }
-        read.messages(body.get("messages"))?;
-        Ok(read)
+        parsed.read_messages(body.get("messages"))?;
+        Ok(parsed)
     }
 
-    /// The tokens that admission counts for: the prompt by its length, and the most that the reply
-    /// may have. A reply without a limit counts as none.
-    pub(super) fn estimate(&self) -> u64 {
+    /// The tokens that rate limiting counts: the length of the prompt, and the most that the reply
+    /// may have. A reply without a limit counts as 0.
+    pub(super) fn estimated_tokens(&self) -> u64 {
         let prompt = self.characters.div_ceil(CHARACTERS_PER_TOKEN);
-        let tokens = prompt.saturating_add(self.limit.unwrap_or(0));
+        let tokens = prompt.saturating_add(self.max_deltas.unwrap_or(0));
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
-    fn messages(&mut self, messages: Option<&Value>) -> Result<(), Refusal> {
+    fn read_messages(&mut self, messages: Option<&Value>) -> Result<(), Refusal> {
         let messages = match messages {
             Some(Value::Array(messages)) => messages,
             Some(other) => return Err(wrong_type("messages", "an array of objects", other)),
@@ -114,27 +114,27 @@ impl ChatBody {
                 Some("empty_array"),
             ));
         }
-        self.turn = messages.len();
-        for (place, message) in messages.iter().enumerate() {
+        self.message_count = messages.len();
+        for (index, message) in messages.iter().enumerate() {
             let Value::Object(message) = message else {
                 return Err(wrong_type(
-                    &format!("messages[{place}]"),
+                    &format!("messages[{index}]"),
                     "an object",
                     message,
                 ));
             };
-            let at = format!("messages[{place}].role");
+            let param = format!("messages[{index}].role");
             let role = match message.get("role") {
                 Some(Value::String(role)) => role.as_str(),
-                Some(other) => return Err(wrong_type(&at, "a string", other)),
-                None => return Err(missing(&at)),
+                Some(other) => return Err(wrong_type(&param, "a string", other)),
+                None => return Err(missing(&param)),
             };
             if !ROLES.contains(&role) {
                 let text = "Invalid value for a role. Supported values are: 'system', \
                             'assistant', 'user', 'function', 'tool', and 'developer'.";
-                return Err(Refusal::invalid(text, Some(&at), Some("invalid_value")));
+                return Err(Refusal::invalid(text, Some(&param), Some("invalid_value")));
             }
-            let text = text(message.get("content"), place, role)?;
+            let text = text(message.get("content"), index, role)?;
             self.characters += text.chars().count();
             if role == "user" {
                 self.prompt = text;
@@ -144,20 +144,20 @@ impl ChatBody {
     }
 }
 
-/// Returns the text of a message's content: a string, or the text parts of an array.
-fn text(content: Option<&Value>, place: usize, role: &str) -> Result<String, Refusal> {
-    let at = format!("messages[{place}].content");
+/// The text of a message's content: a string, or the text parts of an array.
+fn text(content: Option<&Value>, index: usize, role: &str) -> Result<String, Refusal> {
+    let param = format!("messages[{index}].content");
     match content {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Array(parts)) => {
             let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
             Ok(texts.collect::<Vec<_>>().join(" "))
         }
-        // An assistant that only called tools said nothing.
+        // An assistant message that only calls tools has no text.
         None | Some(Value::Null) if role == "assistant" => Ok(String::new()),
-        None => Err(missing(&at)),
+        None => Err(missing(&param)),
         Some(other) => Err(wrong_type(
-            &at,
+            &param,
             "one of a string or array of objects",
             other,
         )),
@@ -172,7 +172,7 @@ fn flag(object: &Map<String, Value>, name: &str) -> Result<Option<bool>, Refusal
     }
 }
 
-fn limit(body: &Map<String, Value>) -> Result<Option<usize>, Refusal> {
+fn max_deltas(body: &Map<String, Value>) -> Result<Option<usize>, Refusal> {
     let mut limit = None;
     for name in ["max_tokens", "max_completion_tokens"] {
         let value = match body.get(name) {

@@ -1,8 +1,8 @@
-//! One connection: reads its one request, plays the response, and tells the journal.
+//! One connection: reads one request, executes the plan of its response, and records both.
 //!
-//! While it plays it also listens, so that a client which goes away is noticed at once,
-//! also in a silence. A client that closes only its sending side counts as gone: no HTTP
-//! client does so while it still waits for the response.
+//! It reads while it writes, so that it notices a client's close at once, even when it has nothing to
+//! send. A client that closes only its sending side counts as gone: no HTTP client does so while it
+//! waits for a response.
 
 use std::{io, time::Duration};
 
@@ -13,20 +13,20 @@ use tokio::{
 };
 
 use super::{
-    answer::Desk,
+    gateway::Gateway,
     http::{self, ReadError},
-    journal::{Journal, JournalEvent, Visit},
-    pace::{Beat, Metronome, Pace},
-    performance::{Act, Framing, Performance, Writing},
+    journal::{ConnectionRecorder, Journal, JournalEvent},
+    pace::{FrameKind, Pace, Pacer},
     refusal::Refusal,
+    response::{Framing, ResponsePlan, Step, WriteMode},
 };
 
-/// A whole request must be here by then; who dawdles holds a socket for nothing.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
-/// How long a client may take to close after the response's end.
-const LINGER_TIME: Duration = Duration::from_secs(2);
+/// The time in which a client must send its request. Stops slow clients from holding sockets.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time in which a client must close after the end of the response.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a performance ended.
+/// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Finished,
@@ -35,134 +35,139 @@ enum Ending {
     ClientGone,
 }
 
-/// Serves a connection to its end.
-pub(super) async fn serve(mut stream: TcpStream, id: u64, desk: &Desk, pace: Pace, log: &Journal) {
-    // Each frame is to leave when it is written; a failure costs time, not truth.
+/// Serves a connection until it ends.
+pub(super) async fn serve(
+    mut stream: TcpStream,
+    id: u64,
+    gateway: &Gateway,
+    pace: Pace,
+    journal: &Journal,
+) {
+    // Frames are sent as they are written. A failure only delays them.
     let _ = stream.set_nodelay(true);
-    let request = match timeout(REQUEST_TIME, http::read_request(&mut stream)).await {
+    let request = match timeout(REQUEST_TIMEOUT, http::read_request(&mut stream)).await {
         Ok(Ok(request)) => request,
         Ok(Err(ReadError::Refused(status))) => {
-            let refusal = Performance::from(Refusal::of_http(status));
-            if stream.write_all(&refusal.opening).await.is_ok() {
-                part(&mut stream).await;
+            let refusal = ResponsePlan::from(Refusal::invalid_http(status));
+            if stream.write_all(&refusal.first_bytes).await.is_ok() {
+                close(&mut stream).await;
             }
             return;
         }
         Ok(Err(ReadError::Gone)) | Err(_) => return,
     };
-    let visit = log.visit(id, &request);
-    let performance = desk.answer(&request);
-    let status = performance.status;
+    let recorder = journal.begin(id, &request);
+    let plan = gateway.respond(&request);
+    let status = plan.status;
     let ending = {
         let (mut incoming, outgoing) = stream.split();
-        let mut player = Player {
+        let mut sender = Sender {
             outgoing,
-            framing: performance.framing,
-            writing: performance.writing,
-            metronome: Metronome::new(pace),
-            visit: &visit,
-            sent: 0,
-            ended: false,
+            framing: plan.framing,
+            write_mode: plan.write_mode,
+            pacer: Pacer::new(pace),
+            recorder: &recorder,
+            frames_sent: 0,
+            body_ended: false,
         };
         tokio::select! {
-            // First, or a stream without waits would never look.
+            // The read comes first: a stream that never waits would starve it.
             biased;
-            () = client_gone(&mut incoming) => Ending::ClientGone,
-            ending = player.play(performance) => ending.unwrap_or(Ending::ClientGone),
+            () = closed_by_client(&mut incoming) => Ending::ClientGone,
+            ending = sender.send(plan) => ending.unwrap_or(Ending::ClientGone),
         }
     };
     log::debug!("simulator: connection={id} status={status} ending={ending:?}");
     if ending == Ending::Reset {
-        // With no time to linger, the close is an RST.
+        // With a linger time of 0, the close sends an RST.
         let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }
-    visit.end(match ending {
+    recorder.end(match ending {
         Ending::Finished => JournalEvent::Finished,
         Ending::Cut | Ending::Reset => JournalEvent::Cut,
         Ending::ClientGone => JournalEvent::ClientGone,
     });
     if matches!(ending, Ending::Finished | Ending::Cut) {
-        part(&mut stream).await;
+        close(&mut stream).await;
     }
 }
 
-/// Sends the FIN and waits for the client's: a close with bytes unread would be an RST,
-/// and an RST takes the end of the response with it.
-async fn part(stream: &mut TcpStream) {
+/// Sends a FIN and waits for the client's. To close with unread bytes would send an RST, which can
+/// destroy the end of the response.
+async fn close(stream: &mut TcpStream) {
     if stream.shutdown().await.is_ok() {
-        let _ = timeout(LINGER_TIME, client_gone(stream)).await;
+        let _ = timeout(LINGER_TIMEOUT, closed_by_client(stream)).await;
     }
 }
 
-/// Waits until the client has closed or reset its side, and drops what it still sends.
-async fn client_gone(incoming: &mut (impl AsyncRead + Unpin)) {
-    let mut scrap = [0; 1024];
-    while let Ok(1..) = incoming.read(&mut scrap).await {}
+/// Waits until the client has closed or reset its side. Discards what it still sends.
+async fn closed_by_client(incoming: &mut (impl AsyncRead + Unpin)) {
+    let mut discarded = [0; 1024];
+    while let Ok(1..) = incoming.read(&mut discarded).await {}
 }
 
-/// Plays the acts of a performance.
-struct Player<'a, W> {
+/// Executes the steps of a plan.
+struct Sender<'a, W> {
     outgoing: W,
     framing: Framing,
-    writing: Writing,
-    metronome: Metronome,
-    visit: &'a Visit,
-    /// Frames sent so far.
-    sent: usize,
-    /// Whether the body's end has been sent.
-    ended: bool,
+    write_mode: WriteMode,
+    pacer: Pacer,
+    recorder: &'a ConnectionRecorder,
+    frames_sent: usize,
+    /// Whether the end of the body has been sent.
+    body_ended: bool,
 }
 
-impl<W: AsyncWrite + Unpin> Player<'_, W> {
-    async fn play(&mut self, performance: Performance) -> io::Result<Ending> {
-        self.metronome.pause(performance.delay).await;
-        self.write(&performance.opening).await?;
-        let mut acts = performance.acts.peekable();
-        while let Some(act) = acts.next() {
-            // The end of the body travels with the last frame, or a client that closes on
-            // [DONE] would sometimes look like one that went away.
-            let last = matches!(acts.peek(), Some(Act::End));
-            match act {
-                Act::Frame { bytes, beat } => {
-                    self.metronome.wait(beat, 1).await;
-                    self.body(&bytes, last).await?;
-                    self.note(1);
+impl<W: AsyncWrite + Unpin> Sender<'_, W> {
+    async fn send(&mut self, plan: ResponsePlan) -> io::Result<Ending> {
+        self.pacer.pause(plan.delay).await;
+        self.write(&plan.first_bytes).await?;
+        let mut steps = plan.steps.peekable();
+        while let Some(step) = steps.next() {
+            // The end of the body is sent with the last frame. Otherwise a client that closes on
+            // [DONE] would sometimes count as gone.
+            let last = matches!(steps.peek(), Some(Step::End));
+            match step {
+                Step::Frame { bytes, kind } => {
+                    self.pacer.wait(kind, 1).await;
+                    self.write_body(&bytes, last).await?;
+                    self.record_frames(1);
                 }
-                Act::Burst(frames) => {
-                    self.metronome.wait(Beat::First, frames.len()).await;
-                    self.body(&frames.concat(), last).await?;
-                    self.note(frames.len());
+                Step::Burst(frames) => {
+                    self.pacer.wait(FrameKind::FirstDelta, frames.len()).await;
+                    self.write_body(&frames.concat(), last).await?;
+                    self.record_frames(frames.len());
                 }
-                Act::Half(bytes) => {
-                    self.metronome.wait(Beat::Delta, 1).await;
-                    let whole = self.framing.encode(&bytes);
-                    self.write(&whole[..whole.len() / 2]).await?;
+                Step::HalfFrame(bytes) => {
+                    self.pacer.wait(FrameKind::Delta, 1).await;
+                    let encoded = self.framing.encode(&bytes);
+                    self.write(&encoded[..encoded.len() / 2]).await?;
                 }
-                Act::Loose(bytes) => self.body(&bytes, last).await?,
-                Act::Raw(bytes) => self.write(&bytes).await?,
-                Act::Pause(time) => self.metronome.pause(time).await,
-                Act::Silence => std::future::pending().await,
-                Act::End => {
-                    if !self.ended {
+                Step::Body(bytes) => self.write_body(&bytes, last).await?,
+                Step::Raw(bytes) => self.write(&bytes).await?,
+                Step::Pause(time) => self.pacer.pause(time).await,
+                Step::Hang => std::future::pending().await,
+                Step::End => {
+                    if !self.body_ended {
                         self.write(self.framing.end()).await?;
                     }
                     return Ok(Ending::Finished);
                 }
-                Act::Cut => return Ok(Ending::Cut),
-                Act::Reset => return Ok(Ending::Reset),
+                Step::Cut => return Ok(Ending::Cut),
+                Step::Reset => return Ok(Ending::Reset),
             }
         }
         Ok(Ending::Cut)
     }
 
-    /// Sends a piece of body, and with the last piece the body's end.
-    async fn body(&mut self, bytes: &[u8], last: bool) -> io::Result<()> {
-        self.ended = last;
-        let pieces = self.writing.cut(bytes);
+    /// Sends a part of the body, and after the last part the end of the body.
+    async fn write_body(&mut self, bytes: &[u8], last: bool) -> io::Result<()> {
+        self.body_ended = last;
+        let pieces = self.write_mode.split(bytes);
         let count = pieces.len();
-        for (place, piece) in pieces.into_iter().enumerate() {
+        for (index, piece) in pieces.into_iter().enumerate() {
             let mut piece = self.framing.encode(piece);
-            if last && place + 1 == count {
+            if last && index + 1 == count {
                 piece.extend_from_slice(self.framing.end());
             }
             if count > 1 {
@@ -174,22 +179,22 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.writing != Writing::Bytes {
+        if self.write_mode != WriteMode::PerByte {
             return self.outgoing.write_all(bytes).await;
         }
         for byte in bytes {
-            // So that the reader may run in between and find each byte alone. Before the byte:
-            // after the last one the end must be noted before the client can act on it.
+            // Lets the client run, so that it reads each byte on its own. It comes before the byte:
+            // after the last one, the end must be recorded before the client can react to it.
             tokio::task::yield_now().await;
             self.outgoing.write_all(std::slice::from_ref(byte)).await?;
         }
         Ok(())
     }
 
-    fn note(&mut self, frames: usize) {
-        for _ in 0..frames {
-            self.visit.frame_sent(self.sent);
-            self.sent += 1;
+    fn record_frames(&mut self, count: usize) {
+        for _ in 0..count {
+            self.recorder.frame_sent(self.frames_sent);
+            self.frames_sent += 1;
         }
     }
 }

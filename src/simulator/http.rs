@@ -1,7 +1,7 @@
-//! HTTP/1.1 by hand, both directions: one request in, the bytes of a response head out.
+//! HTTP/1.1 by hand: reads one request, and renders response heads.
 //!
-//! By hand, because the faults to be played are ones that no HTTP server would write.
-//! This module knows nothing of Azure, JSON or SSE. Every size is bounded.
+//! By hand, because no HTTP server would send the faults that the scenarios need. This module knows
+//! nothing of Azure, JSON or SSE. Every size is bounded.
 
 use std::{fmt::Write as _, io, time::SystemTime};
 
@@ -11,16 +11,16 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Request line and headers; a client that sends more is broken or hostile.
-const MAX_HEAD: usize = 64 * 1024;
-/// Headers in one request: room for any SDK and the gateways before it.
-const MAX_HEADERS: usize = 128;
-/// Request body. A long conversation is a few hundred KiB.
-const MAX_BODY: usize = 2 * 1024 * 1024;
-/// One chunk-size or trailer line of a chunked body.
-const MAX_LINE: usize = 4 * 1024;
+/// The most bytes of request line and headers. Stops a client that never ends its head.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most headers in one request: room for any SDK and the gateways before it.
+const HEADER_LIMIT: usize = 128;
+/// The most bytes of a request body. A long conversation is a few hundred KiB.
+const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes of a chunk-size or trailer line in a chunked body.
+const MAX_LINE_BYTES: usize = 4 * 1024;
 
-/// A whole request.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -32,18 +32,18 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Returns the first header of this (lower-case) name.
+    /// The first header of this lower-case name.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        find(&self.headers, name)
+        find_header(&self.headers, name)
     }
 }
 
-/// Why no request came of a connection.
+/// Why a connection delivered no request.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    /// The client closed or broke the connection: nobody is left to tell.
+    /// The client closed or broke the connection.
     Gone,
-    /// The client is there, but this status is all it can be told.
+    /// The request is invalid; answer with this status.
     Refused(u16),
 }
 
@@ -53,43 +53,43 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// Reads one request, answering `Expect: 100-continue` on the way.
+/// Reads one request. Answers `Expect: 100-continue` before it reads the body.
 pub(super) async fn read_request(stream: &mut TcpStream) -> Result<Request, ReadError> {
-    let mut inbox = Inbox {
+    let mut reader = RequestReader {
         stream,
         buffer: BytesMut::with_capacity(4096),
     };
-    let mut request = inbox.head().await?;
-    let chunked = match find(&request.headers, "transfer-encoding") {
+    let mut request = reader.head().await?;
+    let chunked = match find_header(&request.headers, "transfer-encoding") {
         None => false,
         Some(coding) if coding.eq_ignore_ascii_case("chunked") => true,
         Some(_) => return Err(ReadError::Refused(501)),
     };
     let length = content_length(&request.headers)?;
-    // Both at once is how requests are smuggled past one of two servers.
+    // Both at once is the usual form of request smuggling.
     if chunked && length.is_some() {
         return Err(ReadError::Refused(400));
     }
-    if length.is_some_and(|length| length > MAX_BODY) {
+    if length.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(ReadError::Refused(413));
     }
-    let expects = find(&request.headers, "expect")
+    let expects = find_header(&request.headers, "expect")
         .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-    if expects && inbox.buffer.is_empty() {
-        inbox
+    if expects && reader.buffer.is_empty() {
+        reader
             .stream
             .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
             .await?;
     }
     request.body = match length {
-        Some(length) => inbox.exactly(length).await?,
-        None if chunked => inbox.chunks().await?,
+        Some(length) => reader.exactly(length).await?,
+        None if chunked => reader.chunks().await?,
         None => Vec::new(),
     };
     Ok(request)
 }
 
-fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers
         .iter()
         .find(|(known, _)| known == name)
@@ -113,13 +113,13 @@ fn content_length(headers: &[(String, String)]) -> Result<Option<usize>, ReadErr
     Ok(length)
 }
 
-/// The unread part of a connection.
-struct Inbox<'a> {
+/// A connection, with the bytes that are read and not yet parsed.
+struct RequestReader<'a> {
     stream: &'a mut TcpStream,
     buffer: BytesMut,
 }
 
-impl Inbox<'_> {
+impl RequestReader<'_> {
     async fn fill(&mut self) -> Result<(), ReadError> {
         match self.stream.read_buf(&mut self.buffer).await? {
             0 => Err(ReadError::Gone),
@@ -133,7 +133,7 @@ impl Inbox<'_> {
                 self.buffer.advance(length);
                 return Ok(request);
             }
-            if self.buffer.len() > MAX_HEAD {
+            if self.buffer.len() > MAX_HEAD_BYTES {
                 return Err(ReadError::Refused(431));
             }
             self.fill().await?;
@@ -154,7 +154,7 @@ impl Inbox<'_> {
                 self.buffer.advance(2);
                 return Ok(line);
             }
-            if self.buffer.len() > MAX_LINE {
+            if self.buffer.len() > MAX_LINE_BYTES {
                 return Err(ReadError::Refused(400));
             }
             self.fill().await?;
@@ -166,7 +166,7 @@ impl Inbox<'_> {
         loop {
             let line = self.line().await?;
             let size = chunk_size(&line).ok_or(ReadError::Refused(400))?;
-            if body.len().saturating_add(size) > MAX_BODY {
+            if body.len().saturating_add(size) > MAX_BODY_BYTES {
                 return Err(ReadError::Refused(413));
             }
             if size == 0 {
@@ -177,7 +177,7 @@ impl Inbox<'_> {
                 return Err(ReadError::Refused(400));
             }
         }
-        for _ in 0..MAX_HEADERS {
+        for _ in 0..HEADER_LIMIT {
             if self.line().await?.is_empty() {
                 return Ok(body);
             }
@@ -196,7 +196,7 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 }
 
 fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
     let mut head = httparse::Request::new(&mut headers);
     let length = match head.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
@@ -204,7 +204,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError> {
         Err(httparse::Error::TooManyHeaders) => return Err(ReadError::Refused(431)),
         Err(_) => return Err(ReadError::Refused(400)),
     };
-    // Streams are chunked, which HTTP/1.0 does not know.
+    // Streams use chunked encoding, which HTTP/1.0 does not have.
     if head.version != Some(1) {
         return Err(ReadError::Refused(505));
     }
@@ -225,7 +225,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, ReadError> {
     Ok(Some((request, length)))
 }
 
-/// A response head in the making.
+/// A response head under construction.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     status: u16,
@@ -233,7 +233,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Starts a head that announces the end of the connection, as every response here does.
+    /// Starts a head with `Connection: close`: the simulator serves one request per connection.
     pub(super) fn new(status: u16) -> Self {
         let date = httpdate::fmt_http_date(SystemTime::now());
         Self {
@@ -242,7 +242,7 @@ impl Head {
         }
     }
 
-    /// Adds a header, or replaces the one of the same name.
+    /// Sets a header.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();
         self = self.without(name);
@@ -250,14 +250,14 @@ impl Head {
         self
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     pub(super) fn without(mut self, name: &str) -> Self {
         self.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
-    /// Returns the status.
+    /// The status code.
     pub(super) fn status(&self) -> u16 {
         self.status
     }
@@ -266,7 +266,7 @@ impl Head {
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
-            // A line break in a value would be a header of somebody else's making.
+            // A line break in a value would inject a header.
             let value = value.replace(|character: char| character.is_control(), "");
             let _ = write!(text, "{name}: {value}\r\n");
         }

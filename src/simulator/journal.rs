@@ -1,8 +1,8 @@
-//! The journal: what happened on each connection, in order, for tests to look at and wait for.
+//! The journal: what happened on each connection, in order, for tests to inspect and wait for.
 //!
-//! It is written by the connections and read by tests. Off by default, because a record
-//! holds whole requests; only the count of open connections is always kept. It never
-//! leaves memory, and its `Debug` form shows neither keys nor bodies.
+//! Connections write it, tests read it. It is off by default, because a record holds a complete
+//! request; only the count of open connections is always kept. It never leaves memory, and its
+//! `Debug` form shows neither keys nor bodies.
 
 use std::{
     fmt,
@@ -17,26 +17,26 @@ use tokio::sync::watch;
 
 use super::http::Request;
 
-/// Records beyond this number push out the oldest ones: an endless stream would
-/// otherwise fill the memory of a test that forgot about it.
-const MAX_RECORDS: usize = 10_000;
+/// The most records kept; beyond it the oldest go. Without a limit, an endless stream would fill the
+/// memory of a test.
+const RECORD_LIMIT: usize = 10_000;
 
-/// One thing that happened on one connection.
+/// One thing that happened on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The connection's number, counted from 1 in the order of accepting.
+    /// The connection's number: 1 for the first one accepted.
     pub connection: u64,
-    /// What happened there.
+    /// What happened.
     pub event: JournalEvent,
 }
 
 /// What can happen on a connection.
 ///
-/// A `Request` comes first, and exactly one of `Finished`, `ClientGone` and `Cut` last.
-/// A connection that never delivered a whole request leaves no record.
+/// `Request` comes first; exactly one of `Finished`, `ClientGone` and `Cut` comes last. A connection
+/// that never delivered a complete request leaves no record.
 #[derive(Clone, PartialEq, Eq)]
 pub enum JournalEvent {
-    /// A whole request was read.
+    /// A complete request was read.
     Request {
         /// The method as sent.
         method: String,
@@ -47,16 +47,16 @@ pub enum JournalEvent {
         /// The body, with any chunked encoding removed.
         body: Vec<u8>,
     },
-    /// An SSE frame was handed to the operating system whole.
+    /// A complete SSE frame was handed to the operating system.
     FrameSent {
-        /// The frame's place in its stream, counted from 0; comments are not counted.
+        /// The frame's index in its stream, from 0; comments do not count.
         index: usize,
     },
-    /// The response was sent to its proper end.
+    /// The response was sent completely.
     Finished,
     /// The client closed or reset the connection before the response's end.
     ClientGone,
-    /// The simulator ended the connection itself: a scenario's fault, or its own stop.
+    /// The simulator ended the connection: a scenario's fault, or its own stop.
     Cut,
 }
 
@@ -86,7 +86,7 @@ impl fmt::Debug for JournalEvent {
     }
 }
 
-/// A cheap, clonable handle on what a [`Simulator`](super::Simulator) has seen.
+/// A handle, cheap to clone, on what a [`Simulator`](super::Simulator) has seen.
 #[derive(Clone, Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
@@ -95,7 +95,7 @@ pub struct Journal {
 #[derive(Debug)]
 struct Shared {
     enabled: bool,
-    /// Up to twice as many as are shown, so that the old ones go in one sweep.
+    /// Up to twice the limit, so that old records are removed in batches.
     records: Mutex<Vec<Record>>,
     open: AtomicUsize,
     changes: watch::Sender<u64>,
@@ -113,66 +113,66 @@ impl Journal {
         }
     }
 
-    /// Returns the newest 10,000 records, oldest first; none if the journal is off.
+    /// The newest records (at most 10,000), oldest first; none if the journal is off.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         newest(&self.shared.records.lock()).to_vec()
     }
 
-    /// Returns how many connections have had their request read and have not ended.
+    /// The number of connections whose request was read and that have not ended.
     #[must_use]
     pub fn open(&self) -> usize {
         self.shared.open.load(Ordering::Acquire)
     }
 
-    /// Waits until `predicate` holds for the records, and is asked after each new one.
+    /// Waits until `predicate` holds for the records. It is called again after each new record.
     ///
-    /// The predicate runs under the journal's lock, so it must not call the journal.
-    /// With the journal off it is asked again only when a connection begins or ends, with no records.
+    /// The predicate runs under the journal's lock, so it must not call [`records`](Self::records).
+    /// With the journal off, it is called when a connection begins or ends, without records.
     pub async fn wait_for(&self, mut predicate: impl FnMut(&[Record]) -> bool) {
-        // Subscribed before the first look, so no record can slip between look and wait.
+        // Subscribes before the first check, so that no record is missed between check and wait.
         let mut changes = self.shared.changes.subscribe();
         while !predicate(newest(&self.shared.records.lock())) {
             if changes.changed().await.is_err() {
-                return; // Unreachable: `self` holds the sender.
+                return; // Unreachable: `self` keeps the sender alive.
             }
         }
     }
 
-    /// Opens a connection's account with the request it delivered.
-    pub(super) fn visit(&self, connection: u64, request: &Request) -> Visit {
+    /// Records the request of a connection, and returns the recorder for the rest.
+    pub(super) fn begin(&self, connection: u64, request: &Request) -> ConnectionRecorder {
         self.shared.open.fetch_add(1, Ordering::AcqRel);
-        let visit = Visit {
+        let recorder = ConnectionRecorder {
             journal: self.clone(),
             connection,
             ended: false,
         };
         if self.shared.enabled {
-            visit.record(JournalEvent::Request {
+            recorder.record(JournalEvent::Request {
                 method: request.method.clone(),
                 path_and_query: request.target.clone(),
                 headers: request.headers.clone(),
                 body: request.body.clone(),
             });
         }
-        visit.announce();
-        visit
+        recorder.announce();
+        recorder
     }
 }
 
 fn newest(records: &[Record]) -> &[Record] {
-    &records[records.len().saturating_sub(MAX_RECORDS)..]
+    &records[records.len().saturating_sub(RECORD_LIMIT)..]
 }
 
-/// One connection's account: closes itself with `Cut` if nothing else was said.
+/// Records what happens on one connection. Dropping it records `Cut`, unless it has ended.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(super) struct ConnectionRecorder {
     journal: Journal,
     connection: u64,
     ended: bool,
 }
 
-impl Visit {
+impl ConnectionRecorder {
     pub(super) fn frame_sent(&self, index: usize) {
         if self.journal.shared.enabled {
             self.record(JournalEvent::FrameSent { index });
@@ -186,7 +186,7 @@ impl Visit {
 
     fn close(&mut self, event: JournalEvent) {
         self.ended = true;
-        // Before the record: whoever was woken by it must find the count right.
+        // Before the record, so that a test that the record wakes finds the count correct.
         self.journal.shared.open.fetch_sub(1, Ordering::AcqRel);
         self.record(event);
         self.announce();
@@ -197,8 +197,8 @@ impl Visit {
             return;
         }
         let mut records = self.journal.shared.records.lock();
-        if records.len() == 2 * MAX_RECORDS {
-            records.drain(..MAX_RECORDS);
+        if records.len() == 2 * RECORD_LIMIT {
+            records.drain(..RECORD_LIMIT);
         }
         records.push(Record {
             connection: self.connection,
@@ -214,7 +214,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for ConnectionRecorder {
     fn drop(&mut self) {
         if !self.ended {
             self.close(JournalEvent::Cut);

@@ -1,7 +1,7 @@
-//! Limits: how many requests and tokens a deployment admits in a minute, counted as Azure counts.
+//! Rate limits: the requests and tokens that a deployment accepts in a minute, counted as Azure does.
 //!
-//! Asked once for each request that has passed the front door. It knows nothing of requests, only
-//! what one costs; [`Refusal`](super::refusal::Refusal) has the words for who comes too often.
+//! The gateway counts each valid request once. This module knows nothing of requests, only what one
+//! costs. [`Refusal`](super::refusal::Refusal) has the text of a 429.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,52 +10,55 @@ use tokio::time::Instant;
 
 use super::http::Head;
 
-/// How long the counts run before they begin again.
-const WINDOW: Duration = Duration::from_secs(60);
+/// Characters per token, a rule of thumb for English.
+pub(super) const CHARACTERS_PER_TOKEN: usize = 4;
 
-/// What each deployment admits in a minute; what is `None` has no limit.
+/// The length of a window; each starts its counts at 0.
+const WINDOW_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What each deployment accepts in a minute; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Requests, refused ones included.
     pub requests_per_minute: Option<u64>,
-    /// Tokens of admitted requests, as estimated from the length of the prompt and the
-    /// request's own limit for the reply.
+    /// Tokens of accepted requests, estimated from the length of the prompt and the request's own
+    /// token limit.
     pub tokens_per_minute: Option<u64>,
 }
 
-/// The counts of all deployments.
+/// Counts the requests and tokens of all deployments.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct RateLimiter {
     limits: Limits,
     windows: Mutex<HashMap<String, Window>>,
 }
 
 #[derive(Debug)]
 struct Window {
-    since: Instant,
+    started: Instant,
     requests: u64,
     tokens: u64,
 }
 
-/// Which limit a request is over.
+/// The limit that a request exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum Exceeded {
     Requests,
     Tokens,
 }
 
-/// Where a deployment stands once a request has been counted.
+/// A deployment's counts after a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
-    pub(super) over: Option<Over>,
-    /// Until the counts begin again.
+pub(super) struct WindowUsage {
+    pub(super) exceeded: Option<Exceeded>,
+    /// Time until the counts return to 0.
     pub(super) reset: Duration,
     limits: Limits,
     requests: u64,
     tokens: u64,
 }
 
-impl Ledger {
+impl RateLimiter {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -63,35 +66,35 @@ impl Ledger {
         }
     }
 
-    /// Counts a request, and tells where its deployment then stands; `None` without any limit.
-    pub(super) fn count(&self, deployment: &str, tokens: u64) -> Option<Standing> {
+    /// Counts a request and returns its deployment's counts; `None` if there are no limits.
+    pub(super) fn count(&self, deployment: &str, tokens: u64) -> Option<WindowUsage> {
         let limits = self.limits;
         if limits == Limits::default() {
             return None;
         }
         let now = Instant::now();
         let mut windows = self.windows.lock();
-        // Any name may be a deployment's, so those that have rolled over make room.
-        windows.retain(|_, window| now < window.since + WINDOW);
+        // Clients choose the names of deployments, so old windows must not accumulate.
+        windows.retain(|_, window| now < window.started + WINDOW_INTERVAL);
         let window = windows.entry(deployment.to_owned()).or_insert(Window {
-            since: now,
+            started: now,
             requests: 0,
             tokens: 0,
         });
         window.requests = window.requests.saturating_add(1);
-        let wanted = window.tokens.saturating_add(tokens);
-        let is_over = |limit: Option<u64>, count| limit.is_some_and(|limit| count > limit);
-        let over = if is_over(limits.requests_per_minute, window.requests) {
-            Some(Over::Requests)
-        } else if is_over(limits.tokens_per_minute, wanted) {
-            Some(Over::Tokens)
+        let total_tokens = window.tokens.saturating_add(tokens);
+        let exceeds = |limit: Option<u64>, count| limit.is_some_and(|limit| count > limit);
+        let exceeded = if exceeds(limits.requests_per_minute, window.requests) {
+            Some(Exceeded::Requests)
+        } else if exceeds(limits.tokens_per_minute, total_tokens) {
+            Some(Exceeded::Tokens)
         } else {
-            window.tokens = wanted;
+            window.tokens = total_tokens;
             None
         };
-        Some(Standing {
-            over,
-            reset: window.since + WINDOW - now,
+        Some(WindowUsage {
+            exceeded,
+            reset: window.started + WINDOW_INTERVAL - now,
             limits,
             requests: window.requests,
             tokens: window.tokens,
@@ -99,9 +102,9 @@ impl Ledger {
     }
 }
 
-impl Standing {
-    /// Writes the figures into a head, in the place of any that stand there.
-    pub(super) fn tell(&self, head: Head) -> Head {
+impl WindowUsage {
+    /// Sets the rate limit headers.
+    pub(super) fn write_headers(&self, head: Head) -> Head {
         const REQUESTS: [&str; 3] = [
             "x-ratelimit-limit-requests",
             "x-ratelimit-remaining-requests",
@@ -129,12 +132,12 @@ impl Standing {
         })
     }
 
-    /// Whole seconds, as Azure tells them; never fewer than there are.
+    /// Seconds until the reset, rounded up.
     pub(super) fn reset_seconds(&self) -> u64 {
         self.reset_ms().div_ceil(1000)
     }
 
-    /// Whole milliseconds; never fewer than there are.
+    /// Milliseconds until the reset, rounded up.
     pub(super) fn reset_ms(&self) -> u64 {
         u64::try_from(self.reset.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
     }

@@ -1,29 +1,29 @@
-//! Azure OpenAI on a loopback port: the embedded default upstream, the demo, the test double.
+//! Azure OpenAI on a loopback port: the default upstream, the demo, and the test double.
 //!
-//! It speaks Azure's wire over real sockets, replies in rhyming verse about the prompt,
-//! and plays by name every fault that Azure has been seen to have. A request goes
-//! `http` → `answer` (refusal, `script` or `whole`) → `performance`, which `connection`
-//! plays at its `pace` and records in its `journal`.
+//! It speaks Azure's wire format over real sockets, replies in rhyming verse about the prompt, and
+//! plays every known fault of Azure by name. A request passes through `http` and `gateway`, which
+//! plans a response with `refusal`, `script` or `non_streaming`. `connection` then executes the plan
+//! at its `pace` and records it in the `journal`.
 //!
-//! It is a server of its own, without actix: the faults are ones that no HTTP server would
-//! write. It knows nothing of the rest of the crate.
+//! It is a server of its own, without actix: no HTTP server would send these faults. It knows nothing
+//! of the rest of the crate.
 
-mod answer;
-mod body;
-mod connection;
-mod http;
-mod journal;
-mod limits;
-mod pace;
-mod peculiar;
-mod performance;
-mod refusal;
 mod scenario;
-mod script;
-mod tape;
+mod http;
+mod limits;
+mod refusal;
+mod body;
+mod pace;
+mod response;
+mod chunks;
+mod frames;
+mod quirks;
 mod verse;
-mod whole;
-mod wire;
+mod script;
+mod non_streaming;
+mod gateway;
+mod journal;
+mod connection;
 
 #[cfg(test)]
 mod tests;
@@ -40,34 +40,37 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use gateway::Gateway;
+use limits::RateLimiter;
+
 pub use journal::{Journal, JournalEvent, Record};
 pub use limits::Limits;
 pub use pace::{Pace, Steps};
 pub use scenario::{Scenario, UnknownScenario};
 
-/// Connections served at a time; more wait in the listener's queue.
-const MAX_CONNECTIONS: usize = 16_384;
+/// The most connections served at a time; more wait in the listener's queue.
+const CONNECTION_LIMIT: usize = 16_384;
 
-/// How long to wait after a failed accept, which mostly means: no file descriptor is left.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// The pause after a failed accept, which usually means that no file descriptor is free.
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How a simulator is set up.
+/// The settings of a simulator.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free port.
     pub addr: SocketAddr,
-    /// The only key that is accepted; without it any key is, except none.
+    /// The only accepted key. Without it, every request needs a key, and any key is accepted.
     pub key: Option<String>,
-    /// The deployments that exist; if empty, any name does. Those called `sim-NAME` always
-    /// exist if there is a scenario of that name, and play it.
+    /// The deployments that exist; if empty, every name exists. A deployment called `sim-NAME` exists
+    /// if there is a scenario of that name, and plays it.
     pub deployments: Vec<String>,
-    /// How fast streams are.
+    /// The pace of streams.
     pub pace: Pace,
-    /// The scenario that all requests get, whatever their deployment is called.
+    /// The scenario of all requests, whatever their deployment is called.
     pub scenario: Option<Scenario>,
-    /// What each deployment admits in a minute; who comes more often gets Azure's 429.
+    /// What each deployment accepts in a minute; requests beyond it get Azure's 429.
     pub limits: Limits,
-    /// Whether the journal keeps records: whole requests, in memory, for tests.
+    /// Whether the journal keeps records: complete requests, in memory, for tests.
     pub journal: bool,
 }
 
@@ -112,21 +115,21 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// The address cannot be listened on; tell the user which it was.
+    /// The address cannot be bound. The error does not name it; the caller should.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.addr).await?;
         let addr = listener.local_addr()?;
         let journal = Journal::new(options.journal);
-        let desk = answer::Desk {
+        let gateway = Gateway {
             key: options.key,
             deployments: options.deployments,
             scenario: options.scenario,
-            ledger: limits::Ledger::new(options.limits),
-            ..answer::Desk::default()
+            limiter: RateLimiter::new(options.limits),
+            ..Gateway::default()
         };
         let accepting = tokio::spawn(accept(
             listener,
-            Arc::new(desk),
+            Arc::new(gateway),
             options.pace,
             journal.clone(),
         ));
@@ -137,17 +140,17 @@ impl Simulator {
         })
     }
 
-    /// Returns the address on which it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Returns the endpoint to configure in a client: `http://127.0.0.1:PORT`.
+    /// The endpoint to configure in a client: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         let mut addr = self.addr;
-        // "Any address" is one to listen on, not one to connect to.
+        // The unspecified address is one to listen on, not one to connect to.
         match addr.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -156,7 +159,7 @@ impl Simulator {
         format!("http://{addr}")
     }
 
-    /// Returns what happened so far; empty unless [`Options::journal`] is set.
+    /// What has happened so far; empty unless [`Options::journal`] is set.
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal
@@ -165,28 +168,28 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        // The task owns the listener and all connections, which go with it.
+        // The task owns the listener and all connections, which are dropped with it.
         self.accepting.abort();
     }
 }
 
-async fn accept(listener: TcpListener, desk: Arc<answer::Desk>, pace: Pace, journal: Journal) {
+async fn accept(listener: TcpListener, gateway: Arc<Gateway>, pace: Pace, journal: Journal) {
     let mut connections = JoinSet::new();
     let mut accepted: u64 = 0;
     loop {
         tokio::select! {
-            incoming = listener.accept(), if connections.len() < MAX_CONNECTIONS => match incoming {
+            incoming = listener.accept(), if connections.len() < CONNECTION_LIMIT => match incoming {
                 Ok((stream, _)) => {
                     accepted += 1;
-                    let (id, desk) = (accepted, Arc::clone(&desk));
+                    let (id, gateway) = (accepted, Arc::clone(&gateway));
                     let (pace, journal) = (pace.clone(), journal.clone());
                     connections.spawn(async move {
-                        connection::serve(stream, id, &desk, pace, &journal).await;
+                        connection::serve(stream, id, &gateway, pace, &journal).await;
                     });
                 }
                 Err(error) => {
                     log::warn!("simulator: accept failed: {error}");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 }
             },
             Some(_) = connections.join_next() => {}

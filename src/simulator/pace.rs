@@ -1,16 +1,16 @@
-//! Pace: when the next frame of a stream may go out.
+//! Pace: when the next frame of a stream may be sent.
 //!
-//! Asked by a connection before each frame. It knows nothing of what the frame says,
-//! only which beat of the reply it is.
+//! A connection waits here before each frame. This module knows only the kind of a frame, not its
+//! content.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
-/// How fast a stream's frames follow each other.
+/// How fast the frames of a stream follow each other.
 #[derive(Clone, Debug, Default)]
 pub enum Pace {
-    /// Like a real model: a moment of thought, then uneven deltas, bursts and pauses.
+    /// Like a real model: a short delay, then uneven deltas, bursts and pauses.
     #[default]
     Real,
     /// As fast as the client reads.
@@ -19,14 +19,14 @@ pub enum Pace {
     Stepped(Steps),
 }
 
-/// Permits for frames; the clones share them, and so do all streams of one simulator.
+/// Permits to send frames, shared by all clones and by all streams of a simulator.
 #[derive(Clone, Debug)]
 pub struct Steps {
     permits: Arc<Semaphore>,
 }
 
 impl Steps {
-    /// Makes a gate that lets nothing through yet.
+    /// Makes a set of permits that is empty.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -34,12 +34,12 @@ impl Steps {
         }
     }
 
-    /// Lets `n` more frames through, whichever streams ask for them first.
+    /// Adds `n` permits; the first streams that wait for a frame take them.
     ///
-    /// A frame is each `data:` block, `[DONE]` included, whole or cut by a scenario. The
-    /// response head and comments need no permit.
+    /// Every SSE frame needs one, `[DONE]` and frames truncated by a scenario included. The response
+    /// head and comments need none.
     pub fn release(&self, n: usize) {
-        // Past its maximum the semaphore panics; "as many as there are" is what is meant.
+        // The semaphore panics past its maximum.
         let room = Semaphore::MAX_PERMITS.saturating_sub(self.permits.available_permits());
         self.permits.add_permits(n.min(room));
     }
@@ -59,39 +59,39 @@ impl Default for Steps {
     }
 }
 
-/// What part of a reply a frame is, which decides how long a real model takes over it.
+/// The kind of a frame, which decides how long a real model takes for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beat {
-    /// Comes with the response head, or right after the frame before it.
-    Prompt,
+pub(super) enum FrameKind {
+    /// Sent at once: it carries no text.
+    Immediate,
     /// The first delta.
-    First,
+    FirstDelta,
     /// Any later delta.
     Delta,
-    /// A delta of a reply that is to be watched.
-    Slow,
+    /// A delta of the scenario `slow`.
+    SlowDelta,
 }
 
-/// One stream's own sense of time.
+/// Applies the pace to one stream.
 #[derive(Debug)]
-pub(super) struct Metronome {
+pub(super) struct Pacer {
     pace: Pace,
-    /// Deltas left of a burst.
+    /// Deltas left in the current burst.
     burst: u32,
 }
 
-impl Metronome {
+impl Pacer {
     pub(super) fn new(pace: Pace) -> Self {
         Self { pace, burst: 0 }
     }
 
-    /// Waits until `frames` frames may go out, of which the first has this beat.
-    pub(super) async fn wait(&mut self, beat: Beat, frames: usize) {
+    /// Waits until `frames` frames may be sent, the first of which is of this kind.
+    pub(super) async fn wait(&mut self, kind: FrameKind, frames: usize) {
         match &self.pace {
             Pace::Instant => {}
             Pace::Stepped(steps) => steps.take(frames).await,
             Pace::Real => {
-                let millis = self.real(beat);
+                let millis = self.real_delay_ms(kind);
                 if millis > 0 {
                     tokio::time::sleep(Duration::from_millis(millis)).await;
                 }
@@ -99,24 +99,24 @@ impl Metronome {
         }
     }
 
-    /// Waits for `time` at a real model's pace, and not at all at the others.
+    /// Waits for `time` at [`Pace::Real`], and not at all at the other paces.
     pub(super) async fn pause(&self, time: Duration) {
         if matches!(self.pace, Pace::Real) {
             tokio::time::sleep(time).await;
         }
     }
 
-    fn real(&mut self, beat: Beat) -> u64 {
-        match beat {
-            Beat::Prompt => 0,
-            Beat::First => rand::random_range(300..=400),
-            Beat::Slow => rand::random_range(850..=1150),
-            Beat::Delta if self.burst > 0 => {
+    fn real_delay_ms(&mut self, kind: FrameKind) -> u64 {
+        match kind {
+            FrameKind::Immediate => 0,
+            FrameKind::FirstDelta => rand::random_range(300..=400),
+            FrameKind::SlowDelta => rand::random_range(850..=1150),
+            FrameKind::Delta if self.burst > 0 => {
                 self.burst -= 1;
                 0
             }
-            // Azure's content filter releases vetted blocks: a pause, then several at once.
-            Beat::Delta => match rand::random_range(0..100) {
+            // Azure's content filter releases deltas in batches: a pause, then several at once.
+            FrameKind::Delta => match rand::random_range(0..100) {
                 0..3 => {
                     self.burst = rand::random_range(3..=8);
                     rand::random_range(120..=320)

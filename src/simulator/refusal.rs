@@ -1,14 +1,14 @@
-//! Refusals: every answer of Azure's that is an error status, with the text it really has.
+//! Refusals: Azure's error responses, with their original texts.
 //!
-//! Three families of body occur, and clients must bear all: OpenAI's (`message`, `type`,
-//! `param`, `code`), the gateway's (`code`, `message`), and the API management's, which
-//! has no `error` at all. This module does not decide who is refused.
+//! Their bodies have three forms, and a client must accept all: OpenAI's (`message`, `type`, `param`,
+//! `code`), the gateway's (`code`, `message`), and API Management's, which has no `error`. This
+//! module does not decide which request is refused.
 
 use serde_json::{Value, json};
 
 use super::{
     http::Head,
-    limits::{Over, Standing},
+    limits::{Exceeded, WindowUsage},
     scenario::Scenario,
 };
 
@@ -45,8 +45,8 @@ impl Refusal {
         self
     }
 
-    /// A bare status, for what HTTP itself refuses.
-    pub(super) fn of_http(status: u16) -> Self {
+    /// The answer to a request that is not valid HTTP.
+    pub(super) fn invalid_http(status: u16) -> Self {
         Self::gateway(
             status,
             &status.to_string(),
@@ -86,7 +86,7 @@ impl Refusal {
         Self::json(400, &json!({"error": error}))
     }
 
-    /// 400 for a parameter that a reasoning model does not take.
+    /// 400 for a parameter that a reasoning model does not support.
     pub(super) fn unsupported_parameter(param: &str) -> Self {
         let message = match param {
             "max_tokens" => "Unsupported parameter: 'max_tokens' is not supported with this \
@@ -116,17 +116,17 @@ impl Refusal {
         Self::gateway(429, "429", &text)
     }
 
-    /// 429 for a request that is over a limit, with the true figures.
-    pub(super) fn over_limit(over: Over, standing: &Standing) -> Self {
-        let what = match over {
-            Over::Requests => "call",
-            Over::Tokens => "token",
+    /// 429 for a request that exceeds a limit, with the actual figures.
+    pub(super) fn over_limit(exceeded: Exceeded, usage: &WindowUsage) -> Self {
+        let what = match exceeded {
+            Exceeded::Requests => "call",
+            Exceeded::Tokens => "token",
         };
-        let wait = standing.reset_seconds().to_string();
+        let wait = usage.reset_seconds().to_string();
         let mut refusal = Self::too_many(what, &wait)
             .with("retry-after", &wait)
-            .with("retry-after-ms", &standing.reset_ms().to_string());
-        refusal.head = standing.tell(refusal.head);
+            .with("retry-after-ms", &usage.reset_ms().to_string());
+        refusal.head = usage.write_headers(refusal.head);
         refusal
     }
 
@@ -140,7 +140,7 @@ impl Refusal {
             .with("retry-after", wait)
     }
 
-    /// 429 that passes at once.
+    /// 429 that asks for a short wait.
     pub(super) fn busy() -> Self {
         Self::rate_limited("1").with("retry-after-ms", "50")
     }
@@ -152,7 +152,7 @@ impl Refusal {
         Self::gateway(503, "ServiceUnavailable", text)
     }
 
-    /// Returns the refusal that a scenario always gives, if it does.
+    /// The refusal with which a scenario answers every request; `None` if it does not.
     pub(super) fn of(scenario: Scenario) -> Option<Self> {
         Some(match scenario {
             Scenario::Unauthorized => Self::unauthorized(),
@@ -251,7 +251,7 @@ impl Refusal {
                     management policy. Please modify your prompt and retry. To learn more about \
                     our content filtering policies please read our documentation: \
                     https://go.microsoft.com/fwlink/?linkid=2198766";
-        let verdict = json!({
+        let results = json!({
             "hate": {"filtered": false, "severity": "safe"},
             "jailbreak": {"filtered": false, "detected": false},
             "self_harm": {"filtered": false, "severity": "safe"},
@@ -259,7 +259,7 @@ impl Refusal {
             "violence": {"filtered": true, "severity": "medium"},
         });
         let inner =
-            json!({"code": "ResponsibleAIPolicyViolation", "content_filter_result": verdict});
+            json!({"code": "ResponsibleAIPolicyViolation", "content_filter_result": results});
         let error = json!({
             "message": text, "type": null, "param": "prompt", "code": "content_filter",
             "status": 400, "innererror": inner,

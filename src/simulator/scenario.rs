@@ -1,34 +1,34 @@
-//! Scenarios: every way in which Azure, or what stands before it, has been seen to answer.
+//! Scenarios: every way in which Azure, or a gateway in front of it, is known to answer.
 //!
-//! Only their names and what they are about; [`refusal`](super::refusal) and
+//! This module has only their names and descriptions; [`refusal`](super::refusal) and
 //! [`script`](super::script) play them.
 
 use std::{fmt, str::FromStr};
 
-/// A name that no scenario has.
+/// No scenario has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no scenario is called {0:?}")]
 pub struct UnknownScenario(String);
 
 macro_rules! scenarios {
     ($($variant:ident $name:literal $about:literal)+) => {
-        /// One way of answering, told apart by its name.
+        /// One way of answering, known by its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Scenario {
             $(#[doc = $about] $variant,)+
         }
 
         impl Scenario {
-            /// Every scenario, in the order in which they are listed to people.
+            /// Every scenario, in the order in which `simulate --list` prints them.
             pub const ALL: &[Scenario] = &[$(Scenario::$variant,)+];
 
-            /// Returns the name, without the `sim-` of its deployment.
+            /// The name, without the `sim-` of its deployment.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// Says in one sentence what happens.
+            /// What happens, in one sentence.
             #[must_use]
             pub fn about(self) -> &'static str {
                 match self { $(Self::$variant => $about,)+ }
@@ -38,9 +38,9 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    // Refused before any stream.
+    // Refused before the stream begins.
     Unauthorized "unauthorized" "401: the key is wrong."
-    TokenExpired "token-expired" "401 in the gateway's own JSON, without `error`: the Entra token is bad or old."
+    TokenExpired "token-expired" "401 in the gateway's own JSON, without `error`: the Entra token is invalid or expired."
     PermissionDenied "permission-denied" "401 PermissionDenied: the identity lacks the role."
     Forbidden "forbidden" "403: a firewall rule of the resource."
     DeploymentNotFound "deployment-not-found" "404 DeploymentNotFound."
@@ -48,39 +48,39 @@ scenarios! {
     Timeout408 "timeout-408" "408: the operation timed out."
     RateLimited "rate-limited" "429 that asks for 1.5 s in `retry-after-ms`."
     RateLimitedDay "rate-limited-day" "429 that asks for a whole day in `retry-after`."
-    RateLimitedSilent "rate-limited-silent" "429 without any retry-after, with limits of -1."
-    Busy "busy" "429 that asks for 50 ms on every other request, from the first on; the others are answered."
+    RateLimitedSilent "rate-limited-silent" "429 without retry-after, with limits of -1."
+    Busy "busy" "Every other request, from the first on, gets a 429 that asks for 50 ms; the others are answered."
     ServerError "server-error" "500 with an OpenAI-style error."
     BadGateway "bad-gateway" "502 with an HTML page."
     Unavailable "unavailable" "503 with a gateway-style error."
     GatewayTimeout "gateway-timeout" "504 with an empty body."
-    Flaky "flaky" "503 on every other request, from the first on; the others are answered."
+    Flaky "flaky" "Every other request, from the first on, gets a 503; the others are answered."
     PromptFiltered "prompt-filtered" "400: the content filter refuses the prompt."
     ContextTooLong "context-too-long" "400: the prompt is longer than the model's context."
-    UnsupportedParameter "unsupported-parameter" "400 that names `temperature`, whatever was sent."
-    ReasoningModel "reasoning-model" "400 for max_tokens, top_p and temperature, one at a time; answers once they are gone."
-    NoStreamOptions "no-stream-options" "400 for stream_options, as old API versions; answers once it is gone."
+    UnsupportedParameter "unsupported-parameter" "400 that names `temperature`, whatever the request has."
+    ReasoningModel "reasoning-model" "400 for max_tokens, top_p and temperature, one at a time; a request without them is answered."
+    NoStreamOptions "no-stream-options" "400 for stream_options, like old API versions; a request without it is answered."
     BadRequest "bad-request" "400 BadRequest."
-    InvalidPrompt "invalid-prompt" "400 that the model itself gives a prompt."
+    InvalidPrompt "invalid-prompt" "400 from the model itself: it refuses the prompt."
     ApiVersion "api-version" "400 for an API version that is not supported."
-    KeysDisabled "keys-disabled" "403 AuthenticationTypeDisabled: the resource takes no keys."
+    KeysDisabled "keys-disabled" "403 AuthenticationTypeDisabled: the resource does not accept keys."
     Blocked "blocked" "403: the resource is blocked for abuse."
     Conflict "conflict" "409."
     TooLarge "too-large" "413 without a body."
-    TooManyHeaders "too-many-headers" "431 with a page of HTML."
-    NoChatCompletions "no-chat-completions" "400 OperationNotSupported: the model has no chat completions."
+    TooManyHeaders "too-many-headers" "431 with an HTML page."
+    NoChatCompletions "no-chat-completions" "400 OperationNotSupported: the model does not support chat completions."
     ErrorString "error-string" "400 whose `error` is a plain string."
-    Redirect "redirect" "307 to another path, where nobody should take the key."
-    // A whole stream, in an unusual form.
-    Length "length" "A reply cut by its token limit."
-    LengthEmpty "length-empty" "The token limit is used up by thinking: finish reason length, no text at all."
-    Empty "empty" "Finish reason stop, no text at all."
-    Refusal "refusal" "The model refuses: `refusal` deltas in place of `content`."
-    ToolCalls "tool-calls" "Some text, then a tool call in pieces, finish reason tool_calls."
-    NoDone "no-done" "Finish reason, then the end without `[DONE]`."
+    Redirect "redirect" "307 to another path, to which no client should send the key."
+    // A complete stream in an unusual form.
+    Length "length" "The reply reaches its token limit: finish reason length."
+    LengthEmpty "length-empty" "Reasoning uses up the token limit: finish reason length, no text."
+    Empty "empty" "Finish reason stop, no text."
+    Refusal "refusal" "The model refuses: `refusal` deltas instead of `content`."
+    ToolCalls "tool-calls" "Some text, then a tool call in parts, finish reason tool_calls."
+    NoDone "no-done" "The body ends after the finish reason, without `[DONE]`."
     OneByte "one-byte" "The whole response in writes of one byte."
-    Multibyte "multibyte" "Emoji, CJK and combining marks, each split inside its bytes."
-    Surrogates "surrogates" "\\u escapes: a surrogate pair split over two chunks, and a lone half."
+    Multibyte "multibyte" "Emoji, CJK and combining marks, each character split between its bytes."
+    Surrogates "surrogates" "\\u escapes: a surrogate pair split over two chunks, and a lone surrogate."
     Crlf "crlf" "CRLF line ends."
     Cr "cr" "Bare CR line ends."
     Bom "bom" "A byte order mark before the first frame."
@@ -89,44 +89,44 @@ scenarios! {
     Comments "comments" "Keep-alive comments between the frames."
     Burst "burst" "All frames in one write."
     LongLine "long-line" "One SSE line of 2 MiB."
-    Oddities "oddities" "Everything that may be null, missing or unknown in a chunk is."
-    UsageOnDeltas "usage-on-deltas" "Running usage figures on every chunk, the prompt's chunk missing."
-    AsyncFilter "async-filter" "Asynchronous content filter: annotation chunks without delta, none condemning."
-    FilterOutage "filter-outage" "The content filter is out of order and says so in each chunk."
+    Oddities "oddities" "Chunks in which everything that may be null, missing or unknown is."
+    UsageOnDeltas "usage-on-deltas" "Usage so far on every chunk; no chunk about the prompt."
+    AsyncFilter "async-filter" "Asynchronous content filter: annotation chunks without a delta, without objection."
+    FilterOutage "filter-outage" "The content filter did not run, and each chunk says so."
     NoContentType "no-content-type" "No Content-Type header."
     BlankContentType "blank-content-type" "An empty Content-Type header, as behind a gateway."
-    CloseDelimited "close-delimited" "A body that ends with the connection, without length or chunks."
-    Informational "informational" "103 Early Hints nobody asked for, then the real response."
-    Slow "slow" "A delta a second, to watch."
-    Think "think" "A minute of thought before the first delta."
-    Endless "endless" "Deltas until the client goes away."
-    // Condemned.
+    CloseDelimited "close-delimited" "The body ends with the connection: no length, no chunks."
+    Informational "informational" "An unexpected 103 Early Hints, then the real response."
+    Slow "slow" "One delta per second, slow enough to watch."
+    Think "think" "One minute of silence before the first delta."
+    Endless "endless" "Deltas until the client disconnects."
+    // Filtered.
     ReplyFiltered "reply-filtered" "Several deltas, then finish reason content_filter and `[DONE]`."
     ReplyFilteredCut "reply-filtered-cut" "Several deltas, then finish reason content_filter and no `[DONE]`."
     AsyncFiltered "async-filtered" "Asynchronous filter: an annotation ends the reply with content_filter."
-    AsyncFilteredLate "async-filtered-late" "Asynchronous filter: finish reason stop, then an annotation condemns the text."
-    // Broken on the way.
-    Truncated "truncated" "FIN after several deltas, the chunked body left open."
-    TruncatedClean "truncated-clean" "A proper end of the body after several deltas: no finish reason, no `[DONE]`."
+    AsyncFilteredLate "async-filtered-late" "Asynchronous filter: finish reason stop, then an annotation retracts the text."
+    // Broken in the middle.
+    Truncated "truncated" "FIN after several deltas; the chunked body is not ended."
+    TruncatedClean "truncated-clean" "The body ends properly after several deltas: no finish reason, no `[DONE]`."
     TruncatedFrame "truncated-frame" "FIN in the middle of a frame."
     Reset "reset" "RST after several deltas."
-    ResetBeforeHead "reset-before-head" "RST in place of a response."
+    ResetBeforeHead "reset-before-head" "RST instead of a response."
     DoneWithoutFinish "done-without-finish" "`[DONE]` after several deltas, no finish reason."
     ErrorInStream "error-in-stream" "An error object after several deltas, then `[DONE]`."
     ErrorFirst "error-first" "A stream that is one error object."
-    ErrorEvent "error-event" "`event: error` after several deltas, as LM Studio."
-    ErrorNumeric "error-numeric" "An error object with a number for its code, as vLLM."
+    ErrorEvent "error-event" "`event: error` after several deltas, like LM Studio."
+    ErrorNumeric "error-numeric" "An error object whose code is a number, like vLLM."
     BadJson "bad-json" "A frame that is not JSON after several deltas, then the rest."
     BadChunk "bad-chunk" "A chunk size that is not a number after several deltas."
     // Silent.
-    NoHead "no-head" "Takes the request and never answers."
-    InformationalOnly "informational-only" "103 Early Hints and never a real response."
+    NoHead "no-head" "Reads the request and never answers."
+    InformationalOnly "informational-only" "103 Early Hints, and never a real response."
     Silent "silent" "The response head, then nothing."
     Stall "stall" "Several deltas, then nothing."
     StallAfterFinish "stall-after-finish" "The finish reason, then nothing: no `[DONE]`, no end."
     // Not a stream.
     Html200 "html-200" "An HTML page under 200."
-    Json200 "json-200" "A whole chat.completion under 200 in place of a stream."
+    Json200 "json-200" "A complete chat.completion under 200 instead of a stream."
 }
 
 impl fmt::Display for Scenario {
@@ -138,7 +138,7 @@ impl fmt::Display for Scenario {
 impl FromStr for Scenario {
     type Err = UnknownScenario;
 
-    /// Takes the name with or without the `sim-` that a deployment has before it.
+    /// Accepts the name with or without the `sim-` of its deployment.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.strip_prefix("sim-").unwrap_or(text);
         let found = Self::ALL.iter().find(|scenario| scenario.name() == name);

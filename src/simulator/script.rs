@@ -1,41 +1,42 @@
 //! Scripts: what each scenario does to a stream.
 //!
-//! From a valid request to the response that is to be played. Faults in mid-stream come
-//! after several deltas of an ordinary verse. Refusals are elsewhere.
+//! A script turns a valid request into the plan of a streamed response. Faults in the middle of a
+//! stream come after several deltas of an ordinary verse. Refusals are in
+//! [`refusal`](super::refusal).
 
 use serde_json::json;
 
 use super::{
     body::ChatBody,
+    chunks::{Chunks, Filter},
+    frames::{Frames, Style},
     http::Head,
-    pace::Beat,
-    peculiar,
-    performance::{Act, Framing, Performance, Writing},
+    pace::FrameKind,
+    quirks,
+    response::{Framing, ResponsePlan, Step, WriteMode},
     scenario::Scenario,
-    tape::{Style, Tape},
     verse,
-    wire::{Chunks, Filter},
 };
 
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
 
-/// An interim response that nobody asked for.
+/// An interim response that the client did not ask for.
 pub(super) const EARLY_HINTS: &[u8] =
     b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preconnect\r\n\r\n";
 
-/// The deltas of a reply, and why it ends.
+/// The deltas of a reply, and its finish reason.
 pub(super) fn reply(scenario: Option<Scenario>, body: &ChatBody) -> (Vec<String>, &'static str) {
     let verse = match scenario {
-        Some(Scenario::Multibyte) => verse::compose_multibyte(&body.prompt, body.turn),
-        _ => verse::compose(&body.prompt, body.turn),
+        Some(Scenario::Multibyte) => verse::compose_multibyte(&body.prompt, body.message_count),
+        _ => verse::compose(&body.prompt, body.message_count),
     };
     let verse = match scenario {
-        // A stanza will do: each byte is a write.
+        // One stanza is enough: each byte is a write.
         Some(Scenario::OneByte) => verse.split("\n\n").next().unwrap_or_default().to_owned(),
         _ => verse,
     };
     let mut deltas = verse::deltas(&verse);
-    let mut limit = body.limit.unwrap_or(usize::MAX);
+    let mut limit = body.max_deltas.unwrap_or(usize::MAX);
     match scenario {
         Some(Scenario::Length) => limit = limit.min(deltas.len() / 2),
         Some(Scenario::LengthEmpty) => limit = 0,
@@ -51,197 +52,231 @@ pub(super) fn reply(scenario: Option<Scenario>, body: &ChatBody) -> (Vec<String>
     (deltas, reason)
 }
 
-/// Writes the response to a request for a stream.
-pub(super) fn stream(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> Performance {
+/// Plans the response to a request for a stream.
+pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> ResponsePlan {
     let (deltas, reason) = reply(scenario, body);
     let mut head = head.with("Content-Type", EVENT_STREAM);
     match scenario {
         Some(Scenario::NoContentType) => head = head.without("Content-Type"),
         Some(Scenario::BlankContentType) => head = head.with("Content-Type", ""),
-        Some(Scenario::Silent) => return Performance::stream(&head, [Act::Silence].into_iter()),
-        Some(Scenario::NoHead) => return Performance::bare(0, Vec::new(), vec![Act::Silence]),
+        Some(Scenario::Silent) => return ResponsePlan::stream(&head, [Step::Hang].into_iter()),
+        Some(Scenario::NoHead) => return ResponsePlan::raw(0, Vec::new(), vec![Step::Hang]),
         Some(Scenario::ResetBeforeHead) => {
-            return Performance::bare(0, Vec::new(), vec![Act::Reset]);
+            return ResponsePlan::raw(0, Vec::new(), vec![Step::Reset]);
         }
         Some(Scenario::InformationalOnly) => {
-            return Performance::bare(103, EARLY_HINTS.to_vec(), vec![Act::Silence]);
+            return ResponsePlan::raw(103, EARLY_HINTS.to_vec(), vec![Step::Hang]);
         }
         _ => {}
     }
-    let tape = Tape::new(Chunks::new(body), deltas);
-    let mut performance = match scenario {
+    let frames = Frames::new(Chunks::new(body), deltas);
+    let mut plan = match scenario {
         Some(Scenario::Endless) => {
-            let opening = tape.opening().acts().into_iter();
-            Performance::stream(&head, opening.chain(endless(body)))
+            let preamble = frames.preamble().into_steps().into_iter();
+            ResponsePlan::stream(&head, preamble.chain(endless(body)))
         }
-        _ => Performance::stream(&head, record(scenario, tape, reason).acts().into_iter()),
+        _ => ResponsePlan::stream(
+            &head,
+            frames_of(scenario, frames, reason).into_steps().into_iter(),
+        ),
     };
     match scenario {
-        Some(Scenario::OneByte) => performance.writing = Writing::Bytes,
-        Some(Scenario::Multibyte) => performance.writing = Writing::InsideCharacters,
+        Some(Scenario::OneByte) => plan.write_mode = WriteMode::PerByte,
+        Some(Scenario::Multibyte) => plan.write_mode = WriteMode::SplitCharacters,
         Some(Scenario::Informational) => {
-            performance.opening = [EARLY_HINTS, &performance.opening].concat();
+            plan.first_bytes = [EARLY_HINTS, &plan.first_bytes].concat();
         }
         Some(Scenario::CloseDelimited) => {
-            performance.framing = Framing::Plain;
-            performance.opening = head.bytes();
+            plan.framing = Framing::Identity;
+            plan.first_bytes = head.bytes();
         }
         _ => {}
     }
-    performance
+    plan
 }
 
-/// Records the stream of a scenario.
-fn record(scenario: Option<Scenario>, tape: Tape, reason: &str) -> Tape {
+/// Adds the frames of a scenario.
+fn frames_of(scenario: Option<Scenario>, frames: Frames, reason: &str) -> Frames {
     let Some(scenario) = scenario else {
-        return tape.opening().rest().close(reason);
+        return frames.preamble().remainder(reason);
     };
     match scenario {
-        Scenario::Refusal => peculiar::refusal(tape),
-        Scenario::ToolCalls => peculiar::tool_calls(tape),
-        Scenario::Surrogates => peculiar::surrogates(tape).rest().close(reason),
-        Scenario::LongLine => peculiar::long_line(tape.opening().several())
-            .rest()
-            .close(reason),
-        Scenario::Oddities => peculiar::oddities(tape).rest().close(reason),
-        Scenario::NoDone => tape.opening().rest().finish(reason).usage().act(Act::End),
-        Scenario::Crlf => styled(tape, Style::CrLf, reason),
-        Scenario::Cr => styled(tape, Style::Cr, reason),
-        Scenario::NoSpace => styled(tape, Style::NoSpace, reason),
-        Scenario::MultiLine => styled(tape, Style::MultiLine, reason),
-        Scenario::Bom => {
-            let mark = Act::Loose("\u{feff}".into());
-            tape.act(mark).opening().rest().close(reason)
+        Scenario::Refusal => quirks::refusal(frames),
+        Scenario::ToolCalls => quirks::tool_calls(frames),
+        Scenario::Surrogates => quirks::surrogates(frames).remainder(reason),
+        Scenario::LongLine => {
+            quirks::long_line(frames.preamble().several_deltas()).remainder(reason)
         }
-        Scenario::Comments => tape
-            .with(|tape| tape.comments = true)
-            .opening()
-            .rest()
-            .close(reason),
-        Scenario::Burst => tape
-            .opening()
-            .rest()
+        Scenario::Oddities => quirks::oddities(frames).remainder(reason),
+        Scenario::NoDone => frames
+            .preamble()
+            .remaining_deltas()
+            .finish(reason)
+            .usage()
+            .step(Step::End),
+        Scenario::Crlf => styled(frames, Style::CrLf, reason),
+        Scenario::Cr => styled(frames, Style::Cr, reason),
+        Scenario::NoSpace => styled(frames, Style::NoSpace, reason),
+        Scenario::MultiLine => styled(frames, Style::MultiLine, reason),
+        Scenario::Bom => {
+            let mark = Step::Body("\u{feff}".into());
+            frames.step(mark).preamble().remainder(reason)
+        }
+        Scenario::Comments => frames
+            .with(|frames| frames.comments = true)
+            .preamble()
+            .remainder(reason),
+        Scenario::Burst => frames
+            .preamble()
+            .remaining_deltas()
             .finish(reason)
             .usage()
             .done()
             .burst()
-            .act(Act::End),
+            .step(Step::End),
         Scenario::UsageOnDeltas => {
-            let role = tape.chunks.role();
-            let tape = tape.with(|tape| tape.running_usage = true).chunk(&role);
-            tape.rest().close(reason)
+            let role = frames.chunks.role();
+            let frames = frames
+                .with(|frames| frames.running_usage = true)
+                .chunk(&role);
+            frames.remainder(reason)
         }
-        Scenario::AsyncFilter => annotated(tape.filter(Filter::Asynchronous), reason),
-        Scenario::FilterOutage => tape.filter(Filter::Outage).opening().rest().close(reason),
-        Scenario::Slow => tape
-            .with(|tape| tape.slow = true)
-            .opening()
-            .rest()
-            .close(reason),
-        Scenario::Think => tape.opening().pause(60).rest().close(reason),
-        // No usage chunk follows a verdict of the filter, asked for or not.
-        Scenario::ReplyFiltered => tape
-            .opening()
-            .several()
+        Scenario::AsyncFilter => annotated(frames.filter(Filter::Asynchronous), reason),
+        Scenario::FilterOutage => frames.filter(Filter::Outage).preamble().remainder(reason),
+        Scenario::Slow => frames
+            .with(|frames| frames.slow = true)
+            .preamble()
+            .remainder(reason),
+        Scenario::Think => frames.preamble().pause(60).remainder(reason),
+        // Azure sends no usage chunk after content_filter, even if the request asked for it.
+        Scenario::ReplyFiltered => frames
+            .preamble()
+            .several_deltas()
             .finish("content_filter")
             .done()
-            .act(Act::End),
-        Scenario::ReplyFilteredCut => tape
-            .opening()
-            .several()
+            .step(Step::End),
+        Scenario::ReplyFilteredCut => frames
+            .preamble()
+            .several_deltas()
             .finish("content_filter")
-            .act(Act::Cut),
+            .step(Step::Cut),
         Scenario::AsyncFiltered => {
-            let tape = tape.filter(Filter::Asynchronous).opening().several();
-            let tape = tape.annotation("hate", false, None).several();
-            tape.annotation("violence", true, Some("content_filter"))
+            let frames = frames
+                .filter(Filter::Asynchronous)
+                .preamble()
+                .several_deltas();
+            let frames = frames.annotation("hate", false, None).several_deltas();
+            frames
+                .annotation("violence", true, Some("content_filter"))
                 .done()
-                .act(Act::End)
+                .step(Step::End)
         }
         Scenario::AsyncFilteredLate => {
-            let tape = tape
+            let frames = frames
                 .filter(Filter::Asynchronous)
-                .opening()
-                .rest()
+                .preamble()
+                .remaining_deltas()
                 .finish(reason);
-            let tape = tape
+            let frames = frames
                 .annotation("hate", false, None)
                 .annotation("violence", true, None);
-            tape.usage().done().act(Act::End)
+            frames.usage().done().step(Step::End)
         }
-        Scenario::Truncated => tape.opening().several().act(Act::Cut),
-        Scenario::TruncatedClean => tape.opening().several().act(Act::End),
-        Scenario::TruncatedFrame => tape.opening().several().next(1).halve(),
-        Scenario::Reset => tape.opening().several().act(Act::Reset),
-        Scenario::DoneWithoutFinish => tape.opening().several().done().act(Act::End),
-        Scenario::ErrorInStream => tape
-            .opening()
-            .several()
-            .chunk(&peculiar::server_error())
+        Scenario::Truncated => frames.preamble().several_deltas().step(Step::Cut),
+        Scenario::TruncatedClean => frames.preamble().several_deltas().step(Step::End),
+        Scenario::TruncatedFrame => frames
+            .preamble()
+            .several_deltas()
+            .deltas(1)
+            .cut_last_frame(),
+        Scenario::Reset => frames.preamble().several_deltas().step(Step::Reset),
+        Scenario::DoneWithoutFinish => frames.preamble().several_deltas().done().step(Step::End),
+        Scenario::ErrorInStream => frames
+            .preamble()
+            .several_deltas()
+            .chunk(&quirks::server_error())
             .done()
-            .act(Act::End),
-        Scenario::ErrorFirst => tape.chunk(&peculiar::server_error()).act(Act::End),
+            .step(Step::End),
+        Scenario::ErrorFirst => frames.chunk(&quirks::server_error()).step(Step::End),
         Scenario::ErrorEvent => {
             let message = "The model has crashed without additional information.";
             let error = json!({"error": {"message": message}, "message": message});
             let bytes = format!("event: error\ndata: {error}\n\n").into_bytes();
-            let frame = Act::Frame {
+            let frame = Step::Frame {
                 bytes,
-                beat: Beat::Prompt,
+                kind: FrameKind::Immediate,
             };
-            tape.opening().several().act(frame).act(Act::End)
+            frames
+                .preamble()
+                .several_deltas()
+                .step(frame)
+                .step(Step::End)
         }
         Scenario::ErrorNumeric => {
             let error = json!({"error": {
                 "message": "the engine is gone", "type": "InternalServerError", "param": null,
                 "code": 500,
             }});
-            tape.opening().several().chunk(&error).done().act(Act::End)
+            frames
+                .preamble()
+                .several_deltas()
+                .chunk(&error)
+                .done()
+                .step(Step::End)
         }
         Scenario::BadJson => {
-            let tape = tape
-                .opening()
-                .several()
-                .data("{\"choices\":[{\"delta\":", Beat::Delta);
-            tape.rest().close(reason)
+            let frames = frames
+                .preamble()
+                .several_deltas()
+                .data("{\"choices\":[{\"delta\":", FrameKind::Delta);
+            frames.remainder(reason)
         }
         Scenario::BadChunk => {
-            let tape = tape.opening().several();
-            tape.act(Act::Raw(b"zion\r\n".to_vec())).act(Act::Cut)
+            let frames = frames.preamble().several_deltas();
+            frames.step(Step::Raw(b"zion\r\n".to_vec())).step(Step::Cut)
         }
-        Scenario::Stall => tape.opening().several().act(Act::Silence),
-        Scenario::StallAfterFinish => tape.opening().rest().finish(reason).act(Act::Silence),
-        _ => tape.opening().rest().close(reason),
+        Scenario::Stall => frames.preamble().several_deltas().step(Step::Hang),
+        Scenario::StallAfterFinish => frames
+            .preamble()
+            .remaining_deltas()
+            .finish(reason)
+            .step(Step::Hang),
+        _ => frames.preamble().remainder(reason),
     }
 }
 
-fn styled(tape: Tape, style: Style, reason: &str) -> Tape {
-    tape.with(|tape| tape.style = style)
-        .opening()
-        .rest()
-        .close(reason)
+fn styled(frames: Frames, style: Style, reason: &str) -> Frames {
+    frames
+        .with(|frames| frames.style = style)
+        .preamble()
+        .remainder(reason)
 }
 
-/// The asynchronous filter that has no objection: annotations between, and four after the end.
-fn annotated(tape: Tape, reason: &str) -> Tape {
-    let tape = tape
-        .opening()
-        .several()
-        .annotation("protected_material_code", false, None);
-    let tape = tape.rest().finish(reason);
-    let tape = ["hate", "self_harm", "sexual", "violence"]
+/// The asynchronous filter without an objection: one annotation in between, four after the finish.
+fn annotated(frames: Frames, reason: &str) -> Frames {
+    let frames =
+        frames
+            .preamble()
+            .several_deltas()
+            .annotation("protected_material_code", false, None);
+    let frames = frames.remaining_deltas().finish(reason);
+    let frames = ["hate", "self_harm", "sexual", "violence"]
         .into_iter()
-        .fold(tape, |tape, filter| tape.annotation(filter, false, None));
-    tape.usage().done().act(Act::End)
+        .fold(frames, |frames, filter| {
+            frames.annotation(filter, false, None)
+        });
+    frames.usage().done().step(Step::End)
 }
 
-/// Deltas of verse after verse, made as they are asked for.
-fn endless(body: &ChatBody) -> impl Iterator<Item = Act> + Send + 'static {
+/// The deltas of one verse after the other, made on demand.
+fn endless(body: &ChatBody) -> impl Iterator<Item = Step> + Send + 'static {
     let chunks = Chunks::new(body);
     let prompt = body.prompt.clone();
-    (body.turn..).flat_map(move |turn| {
-        let mut deltas = verse::deltas(&verse::compose(&prompt, turn));
+    (body.message_count..).flat_map(move |message_count| {
+        let mut deltas = verse::deltas(&verse::compose(&prompt, message_count));
         deltas.push("\n\n".to_owned());
-        Tape::new(chunks.clone(), deltas).rest().acts()
+        Frames::new(chunks.clone(), deltas)
+            .remaining_deltas()
+            .into_steps()
     })
 }

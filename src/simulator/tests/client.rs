@@ -1,4 +1,4 @@
-//! A client that shows what was on the wire, faults included.
+//! A client that shows the bytes on the wire, faults included.
 
 use serde_json::Value;
 use tokio::{
@@ -15,14 +15,14 @@ pub(super) struct Call {
     pub(super) reads: usize,
 }
 
-/// What a response came to.
+/// A response as it was received.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) raw: Vec<u8>,
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: Vec<u8>,
-    /// Whether the body came to its proper end.
+    /// Whether the body is complete.
     pub(super) complete: bool,
     /// Whether the connection ended with an RST.
     pub(super) reset: bool,
@@ -83,7 +83,7 @@ impl Response {
     fn parse(raw: Vec<u8>, reset: bool) -> Self {
         let mut rest = raw.as_slice();
         let mut head = String::new();
-        // Interim responses are stepped over.
+        // Skips interim responses.
         while head.is_empty() || head.starts_with("HTTP/1.1 1") {
             let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") else {
                 break;
@@ -119,7 +119,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The data of each frame, however its lines end.
+    /// The data of each frame, whatever its line ends.
     pub(super) fn frames(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.body)
             .replace("\r\n", "\n")

@@ -1,13 +1,13 @@
-//! What each scenario must come to: the table behind the test that plays them all.
+//! The expected outcome of each scenario: the table behind the test that plays them all.
 
 use super::Scenario;
 
-/// What a scenario must come to.
+/// The outcome of a scenario.
 pub(super) enum Expected {
     /// An error status and a text in its body or head.
     Refused(u16, &'static str),
-    /// A stream with the whole verse, finish reason stop, usage and [DONE].
-    WholeVerse,
+    /// A stream with the complete verse, finish reason stop, usage and [DONE].
+    CompleteVerse,
     /// A stream with this finish reason, whether [DONE] came, and whether the body ended.
     Ended {
         finish: Option<&'static str>,
@@ -16,11 +16,11 @@ pub(super) enum Expected {
     },
     /// Nothing more after this text, and an open connection.
     Hangs(&'static str),
-    /// Something of its own, in a test of its own.
+    /// Tested on its own.
     Special,
 }
 
-/// Returns what a scenario must come to; the match makes a new one be thought of.
+/// The expected outcome of a scenario. The `match` is exhaustive, so a new scenario needs a row.
 pub(super) fn expected(scenario: Scenario) -> Expected {
     use Expected::*;
     use Scenario as S;
@@ -73,7 +73,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         | S::CloseDelimited
         | S::Informational
         | S::Slow
-        | S::Think => WholeVerse,
+        | S::Think => CompleteVerse,
         S::Length | S::LengthEmpty => Ended {
             finish: Some("length"),
             done: true,

@@ -1,4 +1,4 @@
-//! What the journal tells of connections that end in one way or another.
+//! What the journal records of connections, however they end.
 
 use super::{
     client::{Call, post},
@@ -20,7 +20,7 @@ fn ends(records: &[Record]) -> Vec<(u64, JournalEvent)> {
 #[tokio::test]
 async fn a_request_is_recorded_as_it_was_sent() {
     let simulator = instant().await;
-    post(&simulator, &path("chat"), &whole()).await;
+    post(&simulator, &path("chat"), &non_streaming()).await;
     let records = simulator.journal().records();
     let JournalEvent::Request {
         method,
@@ -33,14 +33,14 @@ async fn a_request_is_recorded_as_it_was_sent() {
     };
     assert_eq!((method.as_str(), path_and_query), ("POST", &path("chat")));
     assert!(headers.contains(&("api-key".to_owned(), "test-key".to_owned())));
-    assert_eq!(*body, whole().to_string().into_bytes());
+    assert_eq!(*body, non_streaming().to_string().into_bytes());
     assert_eq!(ends(&records), [(1, JournalEvent::Finished)]);
     let shown = format!("{records:?}");
     assert!(!shown.contains("test-key") && !shown.contains("ocean"));
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_is_noticed_in_every_kind_of_wait() {
+async fn a_client_that_disconnects_is_noticed_during_every_kind_of_wait() {
     for deployment in [
         "chat",
         "sim-no-head",
@@ -110,8 +110,8 @@ async fn the_journal_keeps_its_newest_records() {
     let simulator = instant().await;
     let mut call = Call::post(&simulator, &path("sim-endless"), &streaming()).await;
     let read = async {
-        let mut scrap = vec![0; 1 << 16];
-        while tokio::io::AsyncReadExt::read(&mut call.stream, &mut scrap)
+        let mut discarded = vec![0; 1 << 16];
+        while tokio::io::AsyncReadExt::read(&mut call.stream, &mut discarded)
             .await
             .unwrap()
             > 0

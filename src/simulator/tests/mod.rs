@@ -1,10 +1,10 @@
-//! The simulator from outside: a client of raw TCP, and what it must see.
+//! The simulator from outside, through a raw TCP client.
 
 mod client;
-mod doors;
 mod expected;
 mod journal;
 mod limits;
+mod requests;
 mod scenarios;
 mod streams;
 
@@ -17,8 +17,8 @@ use super::*;
 const KEY: &str = "api-key: test-key\r\n";
 const QUERY: &str = "api-version=2024-10-21";
 
-/// Longer than anything takes; a test that reaches it has failed.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// Longer than any step takes; a test that reaches it has failed.
+const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn start(options: Options) -> Simulator {
     Simulator::start(Options {
@@ -48,12 +48,12 @@ fn streaming() -> Value {
     })
 }
 
-fn whole() -> Value {
+fn non_streaming() -> Value {
     json!({"messages": [{"role": "user", "content": "Tell me about the ocean"}]})
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future)
+    tokio::time::timeout(STEP_TIMEOUT, future)
         .await
         .expect("deadline")
 }

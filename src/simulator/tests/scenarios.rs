@@ -21,9 +21,9 @@ async fn every_scenario_does_what_its_name_says() {
                 assert!(raw.contains(text), "{scenario}: {raw}");
                 assert!(response.complete, "{scenario}");
             }
-            Expected::WholeVerse => {
+            Expected::CompleteVerse => {
                 let response = post(&simulator, &path, &streaming()).await;
-                whole_verse(*scenario, &response);
+                assert_complete_verse(*scenario, &response);
             }
             Expected::Ended {
                 finish,
@@ -55,7 +55,7 @@ async fn every_scenario_does_what_its_name_says() {
     }
 }
 
-fn whole_verse(scenario: Scenario, response: &Response) {
+fn assert_complete_verse(scenario: Scenario, response: &Response) {
     assert_eq!(response.status, 200, "{scenario}");
     let mut verse = verse::compose(PROMPT, 1);
     if scenario == Scenario::OneByte {
@@ -81,7 +81,7 @@ async fn play(scenario: &str) -> Response {
 }
 
 #[tokio::test]
-async fn faults_in_mid_stream_come_after_several_deltas() {
+async fn faults_in_the_middle_of_a_stream_come_after_several_deltas() {
     for scenario in [
         "truncated",
         "truncated-clean",
@@ -102,14 +102,14 @@ async fn faults_in_mid_stream_come_after_several_deltas() {
 }
 
 #[tokio::test]
-async fn verdicts_of_the_filter_come_without_usage() {
+async fn a_stream_that_the_filter_ended_has_no_usage() {
     for scenario in ["reply-filtered", "async-filtered"] {
         assert!(play(scenario).await.usage().is_none(), "{scenario}");
     }
 }
 
 #[tokio::test]
-async fn annotations_have_no_delta_and_chunks_no_verdict() {
+async fn annotations_have_no_delta_and_chunks_no_filter_results() {
     let chunks = play("async-filter").await.chunks();
     let annotations: Vec<_> = chunks
         .iter()
@@ -127,13 +127,13 @@ async fn annotations_have_no_delta_and_chunks_no_verdict() {
             .is_none()
     );
     let late = play("async-filtered-late").await.chunks();
-    let condemns =
+    let retracts =
         |c: &Value| c["choices"][0]["content_filter_results"]["violence"]["filtered"] == true;
-    assert!(late.iter().any(condemns));
+    assert!(late.iter().any(retracts));
 }
 
 #[tokio::test]
-async fn a_multibyte_verse_survives_whole_and_each_character_is_split() {
+async fn a_multibyte_verse_is_complete_and_each_character_is_split() {
     let response = play("multibyte").await;
     assert_eq!(response.text(), verse::compose_multibyte(PROMPT, 1));
     assert!(response.done() && response.complete);
@@ -146,7 +146,7 @@ async fn a_multibyte_verse_survives_whole_and_each_character_is_split() {
 }
 
 #[tokio::test]
-async fn surrogates_are_split_over_chunks_and_one_stays_alone() {
+async fn a_surrogate_pair_is_split_over_chunks_and_one_surrogate_is_alone() {
     let response = play("surrogates").await;
     let body = String::from_utf8(response.body.clone()).unwrap();
     for escaped in [
@@ -183,7 +183,7 @@ async fn html_and_json_may_come_under_200() {
 }
 
 #[tokio::test]
-async fn heads_lack_what_their_scenario_takes_away() {
+async fn heads_lack_what_their_scenario_removes() {
     assert!(!play("no-content-type").await.head.contains("Content-Type"));
     assert!(
         play("blank-content-type")
@@ -225,7 +225,7 @@ async fn alternating_scenarios_answer_every_other_request() {
 }
 
 #[tokio::test]
-async fn a_reasoning_model_names_one_argument_at_a_time() {
+async fn a_reasoning_model_names_one_parameter_at_a_time() {
     let simulator = instant().await;
     let path = path("sim-reasoning-model");
     let mut body = streaming();
@@ -241,24 +241,32 @@ async fn a_reasoning_model_names_one_argument_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_scenario_of_the_options_holds_for_all_requests() {
+async fn a_scenario_in_the_options_applies_to_all_requests() {
     let scenario = Some(Scenario::Forbidden);
     let simulator = start(Options {
         scenario,
         ..Options::default()
     })
     .await;
-    assert_eq!(post(&simulator, &path("chat"), &whole()).await.status, 403);
     assert_eq!(
-        post(&simulator, &path("sim-crlf"), &whole()).await.status,
+        post(&simulator, &path("chat"), &non_streaming())
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        post(&simulator, &path("sim-crlf"), &non_streaming())
+            .await
+            .status,
         403
     );
 }
 
 #[tokio::test]
-async fn whole_replies_have_faults_of_their_own() {
+async fn non_streaming_responses_have_faults_of_their_own() {
     let simulator = instant().await;
-    let call = async |name: &str| post(&simulator, &path(&format!("sim-{name}")), &whole()).await;
+    let call =
+        async |name: &str| post(&simulator, &path(&format!("sim-{name}")), &non_streaming()).await;
     assert!(!call("truncated").await.complete);
     assert!(call("reset").await.reset);
     assert!(call("one-byte").await.complete);

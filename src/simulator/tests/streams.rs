@@ -52,7 +52,7 @@ async fn a_stream_has_azures_chunks_in_azures_order() {
 }
 
 #[tokio::test]
-async fn without_include_usage_no_chunk_speaks_of_usage() {
+async fn without_include_usage_no_chunk_has_usage() {
     let simulator = instant().await;
     let mut body = streaming();
     body["stream_options"] = json!({"include_obfuscation": false});
@@ -73,7 +73,7 @@ async fn without_include_usage_no_chunk_speaks_of_usage() {
 }
 
 #[tokio::test]
-async fn a_token_limit_cuts_the_reply() {
+async fn a_token_limit_ends_the_reply() {
     let simulator = instant().await;
     for name in ["max_tokens", "max_completion_tokens"] {
         let mut body = streaming();
@@ -81,7 +81,7 @@ async fn a_token_limit_cuts_the_reply() {
         let response = post(&simulator, &path("chat"), &body).await;
         assert_eq!(response.deltas(), 5);
         assert_eq!(response.finish_reason().unwrap(), "length");
-        let mut body = whole();
+        let mut body = non_streaming();
         body[name] = json!(5);
         let json = post(&simulator, &path("chat"), &body).await.json();
         assert_eq!(json["choices"][0]["finish_reason"], "length");
@@ -92,14 +92,14 @@ async fn a_token_limit_cuts_the_reply() {
 #[tokio::test]
 async fn a_header_cannot_be_smuggled_through_the_deployments_name() {
     let simulator = instant().await;
-    let mut body = whole();
+    let mut body = non_streaming();
     body["model"] = json!("chat\r\nx-evil: 1");
     let response = post(&simulator, "/openai/v1/chat/completions", &body).await;
     assert!(!response.head.contains("\nx-evil"));
 }
 
 #[tokio::test]
-async fn stepped_pace_sends_the_head_at_once_and_a_frame_a_permit() {
+async fn the_stepped_pace_sends_the_head_at_once_and_one_frame_per_permit() {
     let steps = Steps::new();
     let pace = Pace::Stepped(steps.clone());
     let simulator = start(Options {
@@ -124,7 +124,7 @@ async fn stepped_pace_sends_the_head_at_once_and_a_frame_a_permit() {
                 .wait_for(|records| frames(records) >= total),
         )
         .await;
-        // All that could run has run: this is a runtime of one thread.
+        // The runtime has one thread, so every task that can run has run by then.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -143,7 +143,7 @@ async fn stepped_pace_sends_the_head_at_once_and_a_frame_a_permit() {
 }
 
 #[tokio::test]
-async fn real_pace_takes_a_moment_before_the_first_delta() {
+async fn the_real_pace_waits_before_the_first_delta() {
     let simulator = start(Options::default()).await;
     let mut body = streaming();
     body["max_tokens"] = json!(3);

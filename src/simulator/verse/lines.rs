@@ -1,8 +1,8 @@
-//! The lines that verses are made of, sorted into families that rhyme.
+//! The lines of the verses, sorted into families that rhyme.
 //!
-//! Each line is a clause of its own with four beats, so that any two lines of a family
-//! make a couplet. `{}` stands for a word of the prompt and is never the rhyme, so the
-//! rhyme stays true whatever was asked. Lines have no closing punctuation; the poet adds it.
+//! Each line is a clause with four beats, so that any two lines of a family make a couplet. `{}`
+//! stands for a word of the prompt and is never the rhyme. Lines have no closing punctuation;
+//! [`compose`](super::compose) adds it.
 
 /// Lines whose last words rhyme with each other.
 pub(super) struct Family {
@@ -269,11 +269,11 @@ pub(super) const FAMILIES: &[Family] = &[
     },
 ];
 
-/// What may close a verse, now and then.
+/// The closing phrases that some verses have.
 pub(super) const FLOURISHES: &[&str] = &["🌞", "🌱", "🕊️", "🎶", "❤️💛💚"];
 
-/// What a multi-byte verse puts before its lines: two to four bytes a character,
-/// combining marks, joined emoji, and scripts without spaces.
+/// The beginnings of lines in a multi-byte verse: characters of two to four bytes, combining marks,
+/// joined emoji, and scripts without spaces.
 pub(super) const ORNAMENTS: &[&str] = &[
     "🌞",
     "ሰላም",
@@ -289,9 +289,9 @@ pub(super) const ORNAMENTS: &[&str] = &[
     "𝄞𝄢",
 ];
 
-/// The last words that each family may have, in the order of [`FAMILIES`]: what a line is
-/// checked against. No two of a family sound alike from the
-/// consonant on: *day* and *today*, *sea* and *see* are echoes, not rhymes.
+/// The last words that each family may have, in the order of [`FAMILIES`]; the tests check each line
+/// against them. No two words of a family sound the same from the last stressed consonant on: *day*
+/// and *today*, *sea* and *see* are no rhymes.
 #[cfg(test)]
 pub(super) const RHYMES: &[&[&str]] = &[
     &["Zion", "lion", "iron", "Orion", "scion"],

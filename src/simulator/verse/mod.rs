@@ -1,18 +1,19 @@
-//! Verses: what the simulator replies with.
+//! Verses: the text of the simulator's replies.
 //!
-//! From a prompt to a rhyming verse about it, and from a verse to the deltas in which a
-//! model would say it. The same prompt at the same turn always gives the same verse.
-//! This module knows nothing of JSON, time or sockets.
+//! Composes a rhyming verse about a prompt, and splits a verse into deltas as a model would. The same
+//! prompt after the same number of messages always gives the same verse. This module knows nothing of
+//! JSON, time or sockets.
 
 mod lines;
 mod topic;
 
 use lines::{FAMILIES, FLOURISHES, Family, ORNAMENTS};
 
-/// Composes the verse for a prompt at a turn of a conversation: 8, 12 or 16 lines in couplets.
-pub(super) fn compose(prompt: &str, turn: usize) -> String {
+/// Composes the verse for a prompt in a conversation of so many messages: 8, 12 or 16 lines in
+/// couplets.
+pub(super) fn compose(prompt: &str, message_count: usize) -> String {
     let mut words = topic::words(prompt).into_iter().cycle();
-    let mut dice = Dice::seeded(prompt, turn);
+    let mut dice = Dice::seeded(prompt, message_count);
     let mut families: Vec<&Family> = FAMILIES.iter().collect();
     dice.shuffle(&mut families);
     let couplets = [4, 4, 6, 6, 8][dice.below(5)];
@@ -41,10 +42,10 @@ pub(super) fn compose(prompt: &str, turn: usize) -> String {
     verse
 }
 
-/// Composes a verse whose lines open with characters of two to four bytes, joined ones among them.
-pub(super) fn compose_multibyte(prompt: &str, turn: usize) -> String {
+/// Composes a verse whose lines begin with characters of two to four bytes, some of them joined.
+pub(super) fn compose_multibyte(prompt: &str, message_count: usize) -> String {
     let mut ornaments = ORNAMENTS.iter().cycle();
-    let verse = compose(prompt, turn);
+    let verse = compose(prompt, message_count);
     let lines = verse.split('\n').map(|line| match ornaments.next() {
         Some(ornament) if !line.is_empty() => format!("{ornament} {line}"),
         _ => line.to_owned(),
@@ -52,7 +53,7 @@ pub(super) fn compose_multibyte(prompt: &str, turn: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Chooses two lines of a family with different rhymes; the verse opens with a quotation.
+/// Chooses two lines of a family with different rhymes. The first line of a verse quotes the prompt.
 fn couplet(family: &Family, number: usize, dice: &mut Dice) -> [&'static str; 2] {
     let quoting = |line: &&&str| number > 0 || line.contains("“{}”");
     let topical: Vec<&str> = family.topical.iter().filter(quoting).copied().collect();
@@ -65,7 +66,7 @@ fn couplet(family: &Family, number: usize, dice: &mut Dice) -> [&'static str; 2]
             .collect()
     };
     let answer = dice.pick(&rest(family.plain));
-    // A stanza opens on its topic and may leave it after that.
+    // The first couplet of a stanza begins with the topic; the second one need not name it.
     match if number.is_multiple_of(2) {
         0
     } else {
@@ -83,7 +84,7 @@ fn couplet(family: &Family, number: usize, dice: &mut Dice) -> [&'static str; 2]
     }
 }
 
-/// Returns a line's last word, its rhyme.
+/// The last word of a line: its rhyme.
 fn last_word(line: &str) -> &str {
     let line = line.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     line.rsplit(|c: char| !c.is_ascii_alphabetic())
@@ -91,8 +92,8 @@ fn last_word(line: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Splits a verse into deltas as a model's tokens fall: a word with the space before it,
-/// punctuation by itself, long words now and then in two. Joined, they are the verse.
+/// Splits a verse into deltas like a model's tokens: a word with the space before it, punctuation on
+/// its own, some long words in two. Joined, the deltas are the verse.
 pub(super) fn deltas(verse: &str) -> Vec<String> {
     let mut dice = Dice::seeded(verse, 0);
     let mut deltas: Vec<String> = Vec::new();
@@ -123,7 +124,7 @@ pub(super) fn deltas(verse: &str) -> Vec<String> {
     tokens
 }
 
-/// What kind of delta a character belongs to.
+/// The kind of delta to which a character belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Break,
@@ -145,13 +146,13 @@ impl Kind {
     }
 }
 
-/// Chance that repeats: SplitMix64 from an FNV-1a seed. Written out, because neither the
-/// standard library nor `rand` promises the same numbers in its next version.
+/// A repeatable random source: SplitMix64 from an FNV-1a seed. By hand, because neither the standard
+/// library nor `rand` promises the same numbers in its next version.
 struct Dice(u64);
 
 impl Dice {
-    fn seeded(text: &str, turn: usize) -> Self {
-        let bytes = text.bytes().chain(turn.to_le_bytes());
+    fn seeded(text: &str, message_count: usize) -> Self {
+        let bytes = text.bytes().chain(message_count.to_le_bytes());
         Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         }))
@@ -165,7 +166,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Rolls a number below `bound`; 0 if there is none.
+    /// Draws a number below `bound`; 0 if `bound` is 0.
     fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % bound).unwrap_or(0)
@@ -179,8 +180,8 @@ impl Dice {
     }
 
     fn shuffle<T>(&mut self, items: &mut [T]) {
-        for place in (1..items.len()).rev() {
-            items.swap(place, self.below(place + 1));
+        for index in (1..items.len()).rev() {
+            items.swap(index, self.below(index + 1));
         }
     }
 }
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_ends_on_a_rhyme_of_its_family() {
+    fn every_line_ends_with_a_rhyme_of_its_family() {
         assert_eq!(FAMILIES.len(), RHYMES.len());
         for (family, rhymes) in FAMILIES.iter().zip(RHYMES) {
             for line in family.topical.iter().chain(family.plain) {
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_prompt_gives_the_same_verse_and_others_give_others() {
+    fn the_same_prompt_gives_the_same_verse_and_other_prompts_give_others() {
         assert_eq!(compose("the sea", 1), compose("the sea", 1));
         assert_ne!(compose("the sea", 1), compose("the sea", 3));
         let verses: HashSet<_> = (0..200)

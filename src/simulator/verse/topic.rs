@@ -1,18 +1,18 @@
 //! The topic of a prompt: the one to three words that a verse is about.
 //!
-//! Works on any script: a word is what stands between spaces and punctuation. The words
-//! are the user's own, bounded, and without characters that could disturb a terminal.
+//! It works for any script: words are separated by spaces and punctuation. The words are the user's
+//! own, of bounded length, without characters that could disturb a terminal.
 
-/// Topic words at most.
-const MAX_WORDS: usize = 3;
-/// Characters of a topic word at most: scripts without spaces have very long "words".
-const MAX_CHARS: usize = 24;
-/// Characters of the prompt that are searched; the topic of a book is on its first page.
-const MAX_SEARCHED: usize = 4_000;
-/// The topic of a prompt that has no words at all.
+/// The most topic words.
+const WORD_LIMIT: usize = 3;
+/// The most characters of a topic word: scripts without spaces have very long "words".
+const CHARACTER_LIMIT: usize = 24;
+/// The characters of the prompt that are searched. Bounds the work for a very long prompt.
+const SEARCH_LIMIT: usize = 4_000;
+/// The topic of a prompt without words.
 const FALLBACK: &str = "silence";
 
-/// Words that say nothing of the topic: small ones, and those that only ask.
+/// Words that say nothing about the topic: short ones, and those that only ask.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "again", "all", "also", "am", "an", "and", "answer", "any", "are", "as", "ask",
     "at", "be", "because", "been", "but", "by", "can", "could", "couplet", "describe", "did", "do",
@@ -25,27 +25,27 @@ const STOP_WORDS: &[&str] = &[
     "then", "there", "these", "they", "thing", "things", "think", "this", "to", "too", "up", "us",
     "use", "verse", "very", "want", "was", "we", "were", "what", "what's", "when", "where",
     "which", "who", "why", "will", "with", "word", "words", "would", "write", "you", "your",
-    // The commonest of some neighbours.
+    // The most common ones of German, French and Spanish.
     "das", "dem", "den", "der", "des", "die", "ein", "eine", "ich", "ist", "mir", "mit", "nicht",
     "sind", "und", "von", "was", "wie", "zu", "avec", "dans", "les", "pour", "quel", "quelle",
     "que", "une", "como", "con", "cuál", "del", "las", "los", "para", "por", "qué", "una",
 ];
 
-/// Picks the words that a prompt is most about, the best first; there is always one.
+/// Picks the words that describe a prompt best, the best first; never none.
 pub(super) fn words(prompt: &str) -> Vec<String> {
-    let searched: String = prompt.chars().take(MAX_SEARCHED).collect();
+    let searched: String = prompt.chars().take(SEARCH_LIMIT).collect();
     let all: Vec<&str> = searched
         .split(is_separator)
         .map(|word| word.trim_matches(|c| matches!(c, '\'' | '’' | '-')))
         .filter(|word| !word.is_empty())
         .collect();
     let mut found: Vec<(usize, String)> = Vec::new();
-    for (place, word) in all.iter().enumerate() {
+    for (index, word) in all.iter().enumerate() {
         if is_stop_word(word) {
             continue;
         }
-        let after_about = place > 0 && all[..place].iter().rev().take(2).any(|w| *w == "about");
-        let proper = place > 0 && word.chars().next().is_some_and(char::is_uppercase);
+        let after_about = index > 0 && all[..index].iter().rev().take(2).any(|w| *w == "about");
+        let proper = index > 0 && word.chars().next().is_some_and(char::is_uppercase);
         let score = word.chars().count().min(10)
             + if after_about { 5 } else { 0 }
             + if proper { 3 } else { 0 };
@@ -57,11 +57,11 @@ pub(super) fn words(prompt: &str) -> Vec<String> {
             found.push((score, word));
         }
     }
-    // Stable: of equals, the one said first.
+    // The sort is stable: of equal words, the first one in the prompt wins.
     found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     let mut words: Vec<String> = found
         .into_iter()
-        .take(MAX_WORDS)
+        .take(WORD_LIMIT)
         .map(|(_, word)| word)
         .collect();
     if words.is_empty() {
@@ -81,9 +81,9 @@ fn is_stop_word(word: &str) -> bool {
 
 fn is_separator(c: char) -> bool {
     match c {
-        // Within a word they belong to it: "don't", "rock-steady", Persian, joined emoji.
+        // Part of a word: "don't", "rock-steady", Persian, joined emoji.
         '\'' | '’' | '-' | '\u{200c}' | '\u{200d}' => false,
-        // Punctuation and the direction marks, which would turn the rest of a line around.
+        // Punctuation, and direction marks, which would reverse the rest of a line.
         '\u{2000}'..='\u{206f}'
         | '\u{3000}'..='\u{303f}'
         | '\u{feff}'
@@ -97,13 +97,13 @@ fn is_separator(c: char) -> bool {
     }
 }
 
-/// Cuts after [`MAX_CHARS`] characters, but not between a character and its marks.
+/// Cuts after [`CHARACTER_LIMIT`] characters, never between a character and its combining marks.
 fn bounded(word: &str) -> String {
     let characters: Vec<char> = word.chars().collect();
-    if characters.len() <= MAX_CHARS {
+    if characters.len() <= CHARACTER_LIMIT {
         return word.to_owned();
     }
-    let mut end = MAX_CHARS;
+    let mut end = CHARACTER_LIMIT;
     while end > 1 && (joins(characters[end]) || characters[end - 1] == '\u{200d}') {
         end -= 1;
     }
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn words_are_bounded_and_free_of_controls() {
         let long = "あ".repeat(500);
-        assert_eq!(words(&long)[0].chars().count(), MAX_CHARS);
+        assert_eq!(words(&long)[0].chars().count(), CHARACTER_LIMIT);
         let marked = "e\u{301}".repeat(40);
         assert!(words(&marked)[0].ends_with('\u{301}'));
         let hostile = words("bell\u{7}tower \u{1b}[31mred \u{202e}turned");

@@ -1,7 +1,7 @@
-//! Whole replies: the response to a request that did not ask for a stream.
+//! Responses to requests that did not ask for a stream.
 //!
-//! The scenarios that can happen to a single JSON body happen to it; the others, which are
-//! about frames, leave it as it is.
+//! Scenarios that apply to a single JSON body apply here. The others, which are about frames, have no
+//! effect.
 
 use std::time::Duration;
 
@@ -9,19 +9,20 @@ use serde_json::{Value, json};
 
 use super::{
     body::ChatBody,
+    chunks::Chunks,
     http::Head,
-    performance::{Act, Performance, Writing},
+    response::{ResponsePlan, Step, WriteMode},
     scenario::Scenario,
     script,
-    wire::Chunks,
 };
 
-/// What a real model takes to its first delta, and for each one.
-const FIRST_DELTA: Duration = Duration::from_millis(350);
-const PER_DELTA: Duration = Duration::from_millis(25);
+/// The time that a real model takes until its first delta.
+const FIRST_DELTA_DELAY: Duration = Duration::from_millis(350);
+/// The time that a real model takes for each delta.
+const DELTA_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Writes the response to a request without `stream`.
-pub(super) fn whole(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> Performance {
+/// Plans the response to a request without `stream`.
+pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> ResponsePlan {
     let mut head = head.with("Content-Type", "application/json");
     match scenario {
         Some(Scenario::NoContentType) => head = head.without("Content-Type"),
@@ -30,17 +31,17 @@ pub(super) fn whole(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> 
     }
     let completion = completion(scenario, body);
     let json = completion.to_string();
-    let mut performance = Performance::whole(&head, json.as_bytes());
-    // A whole reply is there when its last delta would be.
+    let mut plan = ResponsePlan::complete(&head, json.as_bytes());
+    // The reply is ready when its last delta would have been.
     let deltas = completion["usage"]["completion_tokens"]
         .as_u64()
         .unwrap_or_default();
-    performance.delay = FIRST_DELTA + PER_DELTA * u32::try_from(deltas).unwrap_or(u32::MAX);
-    let half = performance.opening.len() - json.len() / 2;
+    plan.delay = FIRST_DELTA_DELAY + DELTA_INTERVAL * u32::try_from(deltas).unwrap_or(u32::MAX);
+    let half = plan.first_bytes.len() - json.len() / 2;
     match scenario {
-        Some(Scenario::NoHead) => return Performance::bare(0, Vec::new(), vec![Act::Silence]),
+        Some(Scenario::NoHead) => return ResponsePlan::raw(0, Vec::new(), vec![Step::Hang]),
         Some(Scenario::ResetBeforeHead) => {
-            return Performance::bare(0, Vec::new(), vec![Act::Reset]);
+            return ResponsePlan::raw(0, Vec::new(), vec![Step::Reset]);
         }
         Some(
             fault @ (Scenario::Truncated
@@ -50,32 +51,32 @@ pub(super) fn whole(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> 
             | Scenario::Silent
             | Scenario::Endless),
         ) => {
-            performance.opening.truncate(half);
-            let act = match fault {
-                Scenario::Reset => Act::Reset,
-                Scenario::Stall | Scenario::Silent | Scenario::Endless => Act::Silence,
-                _ => Act::Cut,
+            plan.first_bytes.truncate(half);
+            let step = match fault {
+                Scenario::Reset => Step::Reset,
+                Scenario::Stall | Scenario::Silent | Scenario::Endless => Step::Hang,
+                _ => Step::Cut,
             };
-            performance.acts = Box::new(std::iter::once(act));
+            plan.steps = Box::new(std::iter::once(step));
         }
         Some(Scenario::Informational | Scenario::InformationalOnly) => {
             let hints = script::EARLY_HINTS;
             if scenario == Some(Scenario::InformationalOnly) {
-                return Performance::bare(103, hints.to_vec(), vec![Act::Silence]);
+                return ResponsePlan::raw(103, hints.to_vec(), vec![Step::Hang]);
             }
-            performance.opening = [hints, &performance.opening].concat();
+            plan.first_bytes = [hints, &plan.first_bytes].concat();
         }
-        Some(Scenario::OneByte) => performance.writing = Writing::Bytes,
+        Some(Scenario::OneByte) => plan.write_mode = WriteMode::PerByte,
         _ => {}
     }
-    performance
+    plan
 }
 
-/// An HTML page where JSON or a stream was expected.
-pub(super) fn page(head: Head) -> Performance {
+/// Plans an HTML page in place of JSON or a stream.
+pub(super) fn html_page(head: Head) -> ResponsePlan {
     let page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\
                 <body><p>Please sign in to the network.</p></body></html>\n";
-    Performance::whole(
+    ResponsePlan::complete(
         &head.with("Content-Type", "text/html; charset=utf-8"),
         page.as_bytes(),
     )
@@ -89,7 +90,7 @@ fn completion(scenario: Option<Scenario>, body: &ChatBody) -> Value {
     });
     let reason = match scenario {
         Some(Scenario::ReplyFiltered | Scenario::ReplyFilteredCut | Scenario::AsyncFiltered) => {
-            // Azure leaves the content out, not null.
+            // Azure omits the content; it does not send null.
             if let Some(message) = message.as_object_mut() {
                 message.remove("content");
             }

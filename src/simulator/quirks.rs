@@ -1,14 +1,14 @@
-//! Peculiar chunks: parts of scripts that consist of something other than plain deltas.
+//! Quirks: chunks that are legal, or seen in the wild, and are not plain text deltas.
 //!
-//! Each takes a tape and returns it with its chunks added. All are legal, or seen in the
-//! wild; which scenario uses which is the script's.
+//! Each function adds its chunks to the frames. [`script`](super::script) decides which scenario has
+//! which quirk.
 
 use serde_json::{Value, json};
 
-use super::tape::Tape;
+use super::frames::Frames;
 
-/// Bytes of the line in [`long_line`].
-const LONG_LINE: usize = 2 * 1024 * 1024;
+/// The length of the line of [`long_line`].
+const LONG_LINE_BYTES: usize = 2 * 1024 * 1024;
 
 /// An error object in OpenAI's form.
 pub(super) fn server_error() -> Value {
@@ -18,63 +18,67 @@ pub(super) fn server_error() -> Value {
     }})
 }
 
-/// A reply that is a refusal, whole.
-pub(super) fn refusal(tape: Tape) -> Tape {
+/// A reply that consists of a refusal, to the end.
+pub(super) fn refusal(frames: Frames) -> Frames {
     let parts = [
         "I'm", " sorry,", " but", " I", " cannot", " help", " with", " that.",
     ];
-    let tape = parts.into_iter().fold(tape.opening(), |tape, text| {
-        let chunk = tape.chunks.part(json!({"refusal": text})).to_string();
-        tape.counted(&chunk)
+    let frames = parts.into_iter().fold(frames.preamble(), |frames, text| {
+        let chunk = frames.chunks.delta(json!({"refusal": text})).to_string();
+        frames.delta(&chunk)
     });
-    tape.close("stop")
+    frames.complete("stop")
 }
 
-/// Some text, then a tool call in pieces, to the end.
-pub(super) fn tool_calls(tape: Tape) -> Tape {
+/// Some text, then a tool call in parts, to the end.
+pub(super) fn tool_calls(frames: Frames) -> Frames {
     let function = json!({"name": "play_riddim", "arguments": ""});
     let call = json!({"index": 0, "id": "call_0", "type": "function", "function": function});
     let first = json!({"content": null, "tool_calls": [call]});
     let later = ["{\"", "tempo", "\":", "72", "}"]
         .map(|piece| json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}));
     let parts = std::iter::once(first).chain(later);
-    let tape = parts.fold(tape.opening().several(), |tape, delta| {
-        let chunk = tape.chunks.part(delta).to_string();
-        tape.counted(&chunk)
+    let frames = parts.fold(frames.preamble().several_deltas(), |frames, delta| {
+        let chunk = frames.chunks.delta(delta).to_string();
+        frames.delta(&chunk)
     });
-    tape.close("tool_calls")
+    frames.complete("tool_calls")
 }
 
-/// Deltas whose content is escaped by hand: no encoder would write half a surrogate pair.
-pub(super) fn surrogates(tape: Tape) -> Tape {
+/// Deltas whose content is escaped by hand: no JSON encoder writes half a surrogate pair.
+pub(super) fn surrogates(frames: Frames) -> Frames {
     let escaped = [
-        r"\u2600\ufe0f \ud83c\udf31 ", // Whole pairs, in one chunk.
-        r"sun\ud83c",                  // A pair over two chunks.
+        r"\u2600\ufe0f \ud83c\udf31 ", // Complete pairs in one chunk.
+        r"sun\ud83c",                  // A pair split over two chunks.
         r"\udf1erise ",
-        r"half\ud83c moon\n", // A half that never gets its other.
+        r"half\ud83c moon\n", // A lone surrogate.
     ];
     escaped
         .into_iter()
-        .fold(tape.opening().several(), |tape, content| {
-            let chunk = tape.chunks.delta("@").to_string();
+        .fold(frames.preamble().several_deltas(), |frames, content| {
+            let chunk = frames.chunks.text("@").to_string();
             let content = format!("\"content\":\"{content}\"");
-            tape.counted(&chunk.replacen("\"content\":\"@\"", &content, 1))
+            frames.delta(&chunk.replacen("\"content\":\"@\"", &content, 1))
         })
 }
 
 /// One delta that makes a very long line.
-pub(super) fn long_line(tape: Tape) -> Tape {
-    let mut chunk = tape.chunks.delta("");
-    let rest = LONG_LINE.saturating_sub("data: ".len() + chunk.to_string().len());
-    let text: String = " one love, one heart,".chars().cycle().take(rest).collect();
+pub(super) fn long_line(frames: Frames) -> Frames {
+    let mut chunk = frames.chunks.text("");
+    let length = LONG_LINE_BYTES.saturating_sub("data: ".len() + chunk.to_string().len());
+    let text: String = " one love, one heart,"
+        .chars()
+        .cycle()
+        .take(length)
+        .collect();
     chunk["choices"][0]["delta"]["content"] = json!(text);
-    tape.counted(&chunk.to_string())
+    frames.delta(&chunk.to_string())
 }
 
-/// Chunks that are all seen in the wild and carry their text all the same.
-pub(super) fn oddities(tape: Tape) -> Tape {
-    let mut tape = tape;
-    let texts = [tape.take(), tape.take(), tape.take()];
+/// Chunks with everything null, missing or unknown that occurs in the wild; their text still counts.
+pub(super) fn oddities(frames: Frames) -> Frames {
+    let mut frames = frames;
+    let texts = [frames.take_text(), frames.take_text(), frames.take_text()];
     let results = json!({
         "custom_blocklists": [], "error": {"code": "", "message": ""},
         "protected_material_code": {"citation": {"URL": "", "license": ""}, "detected": false},
@@ -97,14 +101,14 @@ pub(super) fn oddities(tape: Tape) -> Tape {
         json!({"choices": [{"index": 0, "delta": {"content": texts[2], "refusal": null}}]}),
         json!({"choices": []}),
     ];
-    chunks.into_iter().fold(tape, |tape, chunk| {
+    chunks.into_iter().fold(frames, |frames, chunk| {
         let text = chunk["choices"][0]["delta"]["content"]
             .as_str()
             .unwrap_or_default();
         if text.is_empty() {
-            tape.chunk(&chunk)
+            frames.chunk(&chunk)
         } else {
-            tape.counted(&chunk.to_string())
+            frames.delta(&chunk.to_string())
         }
     })
 }

@@ -1,7 +1,7 @@
-//! From a request to the response that is to be played: Azure's front door.
+//! Azure's gateway: from a request to the plan of its response.
 //!
-//! It checks in Azure's order: path and API version, key, deployment, body, limits; then
-//! the scenario has its say. It knows nothing of connections.
+//! It checks in Azure's order: path and API version, key, deployment, body, limits. Then the
+//! scenario decides. It knows nothing of connections.
 
 use std::collections::HashSet;
 
@@ -10,37 +10,38 @@ use parking_lot::Mutex;
 use super::{
     body::ChatBody,
     http::{Head, Request},
-    limits::Ledger,
-    performance::Performance,
+    limits::RateLimiter,
+    non_streaming,
     refusal::Refusal,
+    response::ResponsePlan,
     scenario::Scenario,
-    script, whole,
+    script,
 };
 
-/// What decides answers, apart from the request.
+/// Everything that decides a response, apart from the request.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct Gateway {
     pub(super) key: Option<String>,
     pub(super) deployments: Vec<String>,
     pub(super) scenario: Option<Scenario>,
-    pub(super) ledger: Ledger,
-    /// The alternating scenarios whose next request is to be answered.
-    pub(super) relenting: Mutex<HashSet<Scenario>>,
+    pub(super) limiter: RateLimiter,
+    /// The alternating scenarios that refused their last request and accept the next one.
+    pub(super) alternating: Mutex<HashSet<Scenario>>,
 }
 
-impl Desk {
-    /// Answers a request.
-    pub(super) fn answer(&self, request: &Request) -> Performance {
-        self.admit(request).unwrap_or_else(Performance::from)
+impl Gateway {
+    /// Plans the response to a request.
+    pub(super) fn respond(&self, request: &Request) -> ResponsePlan {
+        self.admit(request).unwrap_or_else(ResponsePlan::from)
     }
 
-    fn admit(&self, request: &Request) -> Result<Performance, Refusal> {
+    fn admit(&self, request: &Request) -> Result<ResponsePlan, Refusal> {
         let path = Path::of(request).ok_or_else(Refusal::not_found)?;
         self.check_key(request)?;
         if matches!(path, Path::V1 { dated: true }) {
             return Err(Refusal::api_version());
         }
-        // On the classic path the deployment is known before the body is looked at.
+        // On the classic path the deployment is known before the body is parsed.
         let known = match &path {
             Path::Classic { deployment } => Some(self.check_deployment(deployment)?),
             Path::V1 { .. } => None,
@@ -58,7 +59,7 @@ impl Desk {
                 (model, scenario)
             }
         };
-        self.perform(request, &body, &deployment, scenario)
+        self.plan(request, &body, &deployment, scenario)
     }
 
     fn check_key(&self, request: &Request) -> Result<(), Refusal> {
@@ -72,11 +73,11 @@ impl Desk {
             .flatten()
             .map(str::trim)
             .filter(|key| !key.is_empty());
-        let fits = match &self.key {
-            Some(right) => keys.any(|key| key == right),
+        let accepted = match &self.key {
+            Some(expected) => keys.any(|key| key == expected),
             None => keys.next().is_some(),
         };
-        if fits {
+        if accepted {
             Ok(())
         } else {
             Err(Refusal::unauthorized())
@@ -87,7 +88,7 @@ impl Desk {
     fn check_deployment(&self, name: &str) -> Result<Option<Scenario>, Refusal> {
         let named = match name.strip_prefix("sim-") {
             Some(scenario) => match scenario.parse() {
-                // `sim-sim-x` is no name.
+                // Parsing strips one more `sim-`, so it would accept `sim-sim-x`.
                 Ok(found) if !scenario.starts_with("sim-") => Some(found),
                 _ => return Err(Refusal::deployment_not_found()),
             },
@@ -100,18 +101,18 @@ impl Desk {
         Ok(self.scenario.or(named))
     }
 
-    fn perform(
+    fn plan(
         &self,
         request: &Request,
         body: &ChatBody,
         deployment: &str,
         scenario: Option<Scenario>,
-    ) -> Result<Performance, Refusal> {
-        let standing = self.ledger.count(deployment, body.estimate());
-        if let Some(standing) = &standing
-            && let Some(over) = standing.over
+    ) -> Result<ResponsePlan, Refusal> {
+        let usage = self.limiter.count(deployment, body.estimated_tokens());
+        if let Some(usage) = &usage
+            && let Some(exceeded) = usage.exceeded
         {
-            return Err(Refusal::over_limit(over, standing));
+            return Err(Refusal::over_limit(exceeded, usage));
         }
         if let Some(scenario) = scenario {
             if let Some(refusal) = Refusal::of(scenario) {
@@ -121,7 +122,7 @@ impl Desk {
                 Scenario::Busy if self.refuses_now(scenario) => return Err(Refusal::busy()),
                 Scenario::Flaky if self.refuses_now(scenario) => return Err(Refusal::unavailable()),
                 Scenario::ReasoningModel => {
-                    if let Some(param) = body.unreasonable.first() {
+                    if let Some(param) = body.unsupported_params.first() {
                         return Err(Refusal::unsupported_parameter(param));
                     }
                 }
@@ -132,29 +133,29 @@ impl Desk {
             }
         }
         let head = success_head(request, deployment);
-        let head = match &standing {
-            Some(standing) => standing.tell(head),
+        let head = match &usage {
+            Some(usage) => usage.write_headers(head),
             None => head,
         };
         Ok(match scenario {
-            Some(Scenario::Html200) => whole::page(head),
-            Some(Scenario::Json200) => whole::whole(None, body, head),
-            _ if body.stream => script::stream(scenario, body, head),
-            _ => whole::whole(scenario, body, head),
+            Some(Scenario::Html200) => non_streaming::html_page(head),
+            Some(Scenario::Json200) => non_streaming::respond(None, body, head),
+            _ if body.stream => script::respond(scenario, body, head),
+            _ => non_streaming::respond(scenario, body, head),
         })
     }
 
-    /// Whether it is an alternating scenario's turn to refuse.
+    /// Whether an alternating scenario refuses this request. It refuses every other one.
     fn refuses_now(&self, scenario: Scenario) -> bool {
-        let mut relenting = self.relenting.lock();
-        if relenting.remove(&scenario) {
+        let mut alternating = self.alternating.lock();
+        if alternating.remove(&scenario) {
             return false;
         }
-        relenting.insert(scenario)
+        alternating.insert(scenario)
     }
 }
 
-/// The headers of a response by a deployment on the Standard tier.
+/// The headers of a successful response on the Standard tier.
 fn success_head(request: &Request, deployment: &str) -> Head {
     let gateway_id = uuid::Uuid::new_v4().to_string();
     let client_id = request
@@ -177,14 +178,15 @@ fn success_head(request: &Request, deployment: &str) -> Head {
         .with("x-ratelimit-reset-tokens", "1")
 }
 
-/// The two paths that chat completions have.
+/// The two URL forms of chat completions.
 #[derive(Debug, PartialEq, Eq)]
 enum Path {
     Classic {
         deployment: String,
     },
-    /// Where the body names the deployment, and a date is no API version.
+    /// The body names the deployment.
     V1 {
+        /// Whether the query has a dated API version, which this form refuses.
         dated: bool,
     },
 }
@@ -209,7 +211,7 @@ impl Path {
         let rest = path.strip_prefix("/openai/deployments/")?;
         let deployment = rest.strip_suffix("/chat/completions")?;
         let exists = !deployment.is_empty() && !deployment.contains('/');
-        // Deployment names are letters, digits, `-`, `_` and `.`: nothing to decode.
+        // Deployment names are letters, digits, `-`, `_` and `.`, so there is nothing to decode.
         (exists && version.is_some_and(|version| is_dated(&version))).then(|| Self::Classic {
             deployment: deployment.to_owned(),
         })

@@ -1,4 +1,4 @@
-//! Who is let in: paths, keys, deployments, bodies, and HTTP itself.
+//! Which requests are accepted: paths, keys, deployments, bodies, and HTTP itself.
 
 use super::{
     client::{Call, post, request},
@@ -12,9 +12,9 @@ async fn raw(simulator: &Simulator, bytes: &[u8]) -> client::Response {
 #[tokio::test]
 async fn both_urls_answer() {
     let simulator = instant().await;
-    let classic = post(&simulator, &path("chat"), &whole()).await;
+    let classic = post(&simulator, &path("chat"), &non_streaming()).await;
     assert_eq!(classic.status, 200);
-    let mut body = whole();
+    let mut body = non_streaming();
     body["model"] = json!("chat");
     for query in ["", "?api-version=preview", "?api-version=v1"] {
         let v1 = post(
@@ -41,7 +41,7 @@ async fn other_paths_methods_and_versions_are_not_found() {
         "/openai/deployments//chat/completions?api-version=2024-10-21",
         "/openai/deployments/a/b/chat/completions?api-version=2024-10-21",
     ] {
-        let response = post(&simulator, path, &whole()).await;
+        let response = post(&simulator, path, &non_streaming()).await;
         assert_eq!(response.status, 404, "{path}");
         let body = json!({"error": {"code": "404", "message": "Resource not found"}});
         assert_eq!(response.json(), body, "{path}");
@@ -49,13 +49,16 @@ async fn other_paths_methods_and_versions_are_not_found() {
     let get = format!("GET {} HTTP/1.1\r\n{KEY}\r\n", path("chat"));
     assert_eq!(raw(&simulator, get.as_bytes()).await.status, 404);
     let preview = "/openai/deployments/chat/chat/completions?api-version=2025-04-01-preview";
-    assert_eq!(post(&simulator, preview, &whole()).await.status, 200);
+    assert_eq!(
+        post(&simulator, preview, &non_streaming()).await.status,
+        200
+    );
     let dated = format!("/openai/v1/chat/completions?{QUERY}");
-    assert_eq!(post(&simulator, &dated, &whole()).await.status, 400);
+    assert_eq!(post(&simulator, &dated, &non_streaming()).await.status, 400);
 }
 
 #[tokio::test]
-async fn the_key_comes_in_either_header_and_must_fit() {
+async fn either_header_may_carry_the_key_and_a_wrong_key_is_refused() {
     let any = instant().await;
     let one = start(Options {
         key: Some("irie".to_owned()),
@@ -72,7 +75,7 @@ async fn the_key_comes_in_either_header_and_must_fit() {
         ("api-key: irie\r\n", 200, 200),
         ("Authorization: Bearer irie\r\n", 200, 200),
     ] {
-        let bytes = request(&path("chat"), headers, &whole().to_string());
+        let bytes = request(&path("chat"), headers, &non_streaming().to_string());
         assert_eq!(raw(&any, &bytes).await.status, for_any, "{headers}");
         let response = raw(&one, &bytes).await;
         assert_eq!(response.status, for_one, "{headers}");
@@ -102,12 +105,12 @@ async fn only_listed_and_scenario_deployments_exist() {
         ("sim-none", 404),
         ("sim-sim-crlf", 404),
     ] {
-        let response = post(&simulator, &path(deployment), &whole()).await;
+        let response = post(&simulator, &path(deployment), &non_streaming()).await;
         assert_eq!(response.status, status, "{deployment}");
         if status == 404 {
             assert_eq!(response.json()["error"]["code"], "DeploymentNotFound");
         }
-        let mut body = whole();
+        let mut body = non_streaming();
         body["model"] = json!(deployment);
         let response = post(&simulator, "/openai/v1/chat/completions", &body).await;
         assert_eq!(response.status, status, "{deployment}");
@@ -193,7 +196,7 @@ async fn bad_bodies_are_refused_and_unknown_arguments_are_not() {
 }
 
 #[tokio::test]
-async fn requests_that_http_forbids_are_refused() {
+async fn invalid_http_requests_are_refused() {
     let simulator = instant().await;
     let path = path("chat");
     for (bytes, status) in [
@@ -240,9 +243,9 @@ async fn requests_that_http_forbids_are_refused() {
 }
 
 #[tokio::test]
-async fn a_chunked_request_is_read_and_continue_is_said_when_asked_for() {
+async fn a_chunked_request_is_read_and_100_continue_is_sent_when_expected() {
     let simulator = instant().await;
-    let body = whole().to_string();
+    let body = non_streaming().to_string();
     let (one, two) = body.split_at(10);
     let chunked = format!(
         "POST {} HTTP/1.1\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n\

@@ -1,42 +1,40 @@
-//! Azure's JSON, encoding side: the chunks of a stream and the whole `chat.completion`.
+//! Azure's JSON: the chunks of a stream, and the complete `chat.completion`.
 //!
-//! The shapes are those of recorded streams: empty `choices` in the first and the last
-//! chunk, `id` and `model` blank where Azure leaves them blank, obfuscation. This module
-//! knows nothing of SSE framing, scenarios or time.
+//! The shapes are those of recorded streams: empty `choices` in the first and the last chunk, `id`
+//! and `model` blank where Azure leaves them blank, obfuscation. This module knows nothing of SSE
+//! framing, scenarios or time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::body::ChatBody;
+use super::{body::ChatBody, limits::CHARACTERS_PER_TOKEN};
 
-/// What answers: a model's version, not the name under which it is deployed.
+/// The model's version, which is not the name of its deployment.
 pub(super) const MODEL: &str = "sim-dread-2026-11-01";
 
 const FINGERPRINT: &str = "fp_5111a70e";
-/// Characters a token, as a rule of thumb for English.
-pub(super) const CHARACTERS_PER_TOKEN: usize = 4;
-/// Tokens by which each message is wrapped.
+/// Tokens that each message costs beyond its text.
 const TOKENS_PER_MESSAGE: usize = 4;
 
-/// How the deployment's content filter is set.
+/// The setting of the deployment's content filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// Each chunk carries its verdict.
+    /// Each chunk carries the filter's results.
     InChunks,
-    /// Chunks carry none; annotations come beside them.
+    /// Chunks carry no results; annotations follow on their own.
     Asynchronous,
     /// Each chunk says that the filter did not run.
     Outage,
 }
 
-/// What all chunks of one reply have in common.
+/// Builds the chunks of one reply, with everything that they have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Chunks {
     id: String,
     created: u64,
     pub(super) filter: Filter,
-    usage: bool,
+    include_usage: bool,
     obfuscate: bool,
     prompt_tokens: usize,
     prompt_characters: usize,
@@ -51,20 +49,20 @@ impl Chunks {
             id: format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()),
             created: now.as_secs(),
             filter: Filter::InChunks,
-            usage: body.include_usage,
+            include_usage: body.include_usage,
             obfuscate: body.obfuscate,
             prompt_tokens: body.characters.div_ceil(CHARACTERS_PER_TOKEN)
-                + body.turn * TOKENS_PER_MESSAGE,
+                + body.message_count * TOKENS_PER_MESSAGE,
             prompt_characters: body.characters,
         }
     }
 
     /// Whether the request asked for the usage chunk.
-    pub(super) fn wants_usage(&self) -> bool {
-        self.usage
+    pub(super) fn includes_usage(&self) -> bool {
+        self.include_usage
     }
 
-    /// The first chunk: the filter's verdict on the prompt, and no choice.
+    /// The first chunk: the filter's results for the prompt, and no choice.
     pub(super) fn prompt(&self) -> Value {
         let results = json!({
             "hate": {"filtered": false, "severity": "safe"},
@@ -84,12 +82,12 @@ impl Chunks {
         self.choice(delta, &Value::Null, json!({}))
     }
 
-    pub(super) fn delta(&self, text: &str) -> Value {
-        self.part(json!({"content": text}))
+    pub(super) fn text(&self, text: &str) -> Value {
+        self.delta(json!({"content": text}))
     }
 
     /// A chunk with any delta.
-    pub(super) fn part(&self, delta: Value) -> Value {
+    pub(super) fn delta(&self, delta: Value) -> Value {
         let results = match self.filter {
             Filter::Outage => json!({"error": {
                 "code": "content_filter_error",
@@ -114,18 +112,18 @@ impl Chunks {
         self.choice(json!({}), &json!(reason), results)
     }
 
-    /// The chunk with the figures, for a reply of so many deltas.
+    /// The usage chunk of a reply of `deltas` deltas.
     pub(super) fn usage(&self, deltas: usize) -> Value {
         let mut chunk = self.envelope(json!([]));
-        chunk["usage"] = self.figures(deltas);
-        // Undocumented, and there: a decoder has to step over them.
+        chunk["usage"] = self.usage_object(deltas);
+        // Undocumented fields that Azure sends; a decoder has to ignore them.
         chunk["latency_checkpoint"] = json!({"engine_ttft_ms": 23, "engine_tbt_ms": 5});
         chunk["routing"] = json!({"serving_pipereplica": "loopback"});
         chunk
     }
 
-    /// The figures of a reply of so many deltas.
-    pub(super) fn figures(&self, deltas: usize) -> Value {
+    /// The `usage` object of a reply of `deltas` deltas.
+    pub(super) fn usage_object(&self, deltas: usize) -> Value {
         json!({
             "completion_tokens": deltas,
             "completion_tokens_details": {
@@ -138,21 +136,23 @@ impl Chunks {
         })
     }
 
-    /// An annotation of the asynchronous filter about the text so far: a choice without delta.
+    /// An annotation of the asynchronous filter about the text so far: a choice without a delta.
+    ///
+    /// With `filtered`, it retracts the text.
     pub(super) fn annotation(
         &self,
         filter: &str,
-        condemns: bool,
+        filtered: bool,
         reason: &Value,
         end: usize,
     ) -> Value {
-        let verdict = match filter {
+        let result = match filter {
             "protected_material_code" | "protected_material_text" => {
-                json!({"detected": condemns, "filtered": condemns})
+                json!({"detected": filtered, "filtered": filtered})
             }
             _ => json!({
-                "filtered": condemns,
-                "severity": if condemns { "medium" } else { "safe" },
+                "filtered": filtered,
+                "severity": if filtered { "medium" } else { "safe" },
             }),
         };
         // Azure counts the offsets from the start of the prompt.
@@ -162,7 +162,7 @@ impl Chunks {
                 "content_filter_offsets": {
                     "check_offset": start, "start_offset": start, "end_offset": start + end,
                 },
-                "content_filter_results": {filter: verdict},
+                "content_filter_results": {filter: result},
                 "finish_reason": reason,
                 "index": 0,
             }],
@@ -170,11 +170,11 @@ impl Chunks {
         })
     }
 
-    /// A whole reply, for a request that did not ask for a stream.
+    /// A complete reply, for a request that did not ask for a stream.
     pub(super) fn completion(&self, message: &Value, reason: &str, deltas: usize) -> Value {
         let filtered = reason == "content_filter";
         let severity = if filtered { "medium" } else { "safe" };
-        let mut whole = self.envelope(json!([{
+        let mut completion = self.envelope(json!([{
             "content_filter_results": {
                 "hate": {"filtered": false, "severity": "safe"},
                 "self_harm": {"filtered": false, "severity": "safe"},
@@ -183,10 +183,10 @@ impl Chunks {
             },
             "finish_reason": reason, "index": 0, "logprobs": null, "message": message,
         }]));
-        whole["object"] = json!("chat.completion");
-        whole["usage"] = self.figures(deltas);
-        whole["prompt_filter_results"] = self.prompt()["prompt_filter_results"].take();
-        whole
+        completion["object"] = json!("chat.completion");
+        completion["usage"] = self.usage_object(deltas);
+        completion["prompt_filter_results"] = self.prompt()["prompt_filter_results"].take();
+        completion
     }
 
     fn choice(&self, delta: Value, reason: &Value, results: Value) -> Value {
@@ -196,7 +196,7 @@ impl Chunks {
             choice["content_filter_results"] = results;
         }
         let mut chunk = self.envelope(json!([choice]));
-        if self.usage {
+        if self.include_usage {
             chunk["usage"] = Value::Null;
         }
         if self.obfuscate {
@@ -216,7 +216,7 @@ impl Chunks {
     }
 }
 
-/// Padding of random length, so that the size of a chunk does not tell the length of its text.
+/// Padding of random length, so that the size of a chunk does not reveal the length of its text.
 fn obfuscation() -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let length = rand::random_range(1..=15);
