@@ -28,9 +28,10 @@
 //! | `viewer` | one response body, store to client | `event`, `idle_timer`, `shutdown`, `store` |
 //! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `logging` | the log's lines, and what may never stand in them | |
-//! | `config` | every setting, checked, as the components' options | `generation`, `logging`, `simulator`, `store`, `upstream` |
+//! | `config` | every setting, checked, as the components' options | `generation`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
+//! | `cli` | arguments, environment, signals | `config`, `simulator` |
 
 pub mod event;
 pub mod chat;
@@ -46,3 +47,4 @@ pub mod logging;
 pub mod config;
 pub mod server;
 pub mod check;
+pub mod cli;

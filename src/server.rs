@@ -116,7 +116,7 @@ impl Server {
         let service = Data::new(Service {
             store,
             limits: config.limits.clone(),
-            ping: config.ping,
+            ping: config.ping_interval,
             provider: name,
             drain: DrainSignal::default(),
         });
@@ -179,7 +179,7 @@ impl Server {
             addr,
             actix: server.run(),
             service,
-            patience: config.drain,
+            patience: config.drain_timeout,
             simulator,
             shutdown: Box::pin(shutdown),
         })

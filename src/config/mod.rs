@@ -1,146 +1,52 @@
-//! The configuration: all settings read, checked against each other, and sorted by who needs them.
+//! The configuration: every setting read, checked against the others, and handed out as the options
+//! of the component that it configures.
 //!
-//! A [`Config`] exists only if the program can start with it; every [`ConfigError`] is one line that
-//! names the variable and the remedy. Everything else takes its part of the configuration as a
-//! value and knows nothing of flags or variables.
+//! A [`Config`] exists only if the program can start with it. The components know nothing of flags
+//! and variables; this module knows nothing of the command line around them.
 
-pub mod environment;
-pub mod identity;
+mod error;
+pub mod flags;
+mod replication;
 pub mod settings;
-pub mod sharing;
+mod upstream;
+pub(crate) mod value;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use clap::{Args as _, FromArgMatches as _};
 
-use self::settings::{AuthMode, MoreDeployment, Settings};
-pub use self::settings::{Cli, Command};
+use self::settings::Settings;
+pub use self::{error::ConfigError, flags::FlagError, upstream::UpstreamConfig};
 use crate::{
     generation, store,
-    upstream::{
-        Credential, DeploymentOptions, IdentityOptions, ModelOptions,
-        endpoint::{self, EndpointError, EndpointKind},
-    },
+    upstream::{IdentityOptions, ModelOptions},
 };
 
-/// A program that can start.
+/// A configuration with which the program can start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
     /// How many threads serve.
     pub workers: usize,
-    /// Where the page is.
+    /// The folder of the page.
     pub static_dir: PathBuf,
     /// Who answers.
     pub upstream: UpstreamConfig,
-    /// How to obtain Entra's tokens, where they are the credential.
+    /// How to sign in to Microsoft Entra ID; `None` if no deployment needs it.
     pub identity: Option<IdentityOptions>,
-    /// What is sent upstream with each conversation.
+    /// What every request to a model has in common.
     pub model: ModelOptions,
     /// How long and how large a reply may be.
     pub limits: generation::Limits,
     /// How replies are kept.
     pub store: store::Options,
-    /// How they are shared with other replicas; `None` where there are none.
+    /// How replies are shared with other replicas; `None` if there are none.
     pub replication: Option<store::ReplicationOptions>,
-    /// Silence after which a viewer gets a ping.
-    pub ping: Duration,
+    /// The silence after which a viewer gets a ping.
+    pub ping_interval: Duration,
     /// How long running replies may go on once the server is asked to exit.
-    pub drain: Duration,
-}
-
-/// Who answers.
-#[derive(Clone, Debug)]
-pub enum UpstreamConfig {
-    /// No Azure setting is present: the simulator, which the server starts itself.
-    Simulator,
-    /// Deployments of Azure OpenAI, or of compatible servers, in the order in which to ask them; at
-    /// least one.
-    Deployments(Vec<DeploymentOptions>),
-}
-
-/// Why the program cannot start. Displayed in one line with the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Help, version, or a command line that clap explains best.
-    #[error("{0}")]
-    Usage(clap::Error),
-    /// A value out of bounds.
-    #[error("{name} {wanted}, and not {value:?} ({flag}, the environment, or .env)")]
-    Value {
-        /// The variable's name.
-        name: String,
-        /// The flag, in words.
-        flag: String,
-        /// What was given; no secret is checked by its value.
-        value: String,
-        /// What would be right.
-        wanted: String,
-    },
-    /// `.env` cannot be parsed.
-    #[error(
-        ".env cannot be read at line {line}: write NAME=value there, the value in single quotes if it holds spaces, # or $"
-    )]
-    DotEnv {
-        /// Counted from 1.
-        line: usize,
-    },
-    /// `.env` is there, but cannot be opened or is not UTF-8.
-    #[error(".env cannot be read ({0}): make it a readable file of UTF-8 text, or remove it")]
-    DotEnvUnreadable(std::io::Error),
-    /// The endpoint, deployment or API version.
-    #[error("{0}")]
-    Endpoint(#[from] EndpointError),
-    /// Azure settings, but no endpoint among them.
-    #[error(
-        "AZURE_OPENAI_ENDPOINT is missing: set it beside the other AZURE_OPENAI settings, or unset them all to use the simulator"
-    )]
-    NoEndpoint,
-    /// No key where one is needed.
-    #[error(
-        "AZURE_OPENAI_API_KEY is missing: set it (or AZURE_OPENAI_API_KEY_FILE), or unset AZURE_OPENAI_AUTH to use the Entra identity; an OpenAI-compatible server's address ends in /v1"
-    )]
-    NoKey,
-    /// Both the key and the file that holds it.
-    #[error("AZURE_OPENAI_API_KEY and AZURE_OPENAI_API_KEY_FILE are both set: unset one of them")]
-    TwoKeys,
-    /// The key's file cannot be read.
-    #[error("AZURE_OPENAI_API_KEY_FILE cannot be read ({0}): set it to a file that holds the key")]
-    KeyFile(std::io::Error),
-    /// A key with characters that cannot stand in a header.
-    #[error(
-        "AZURE_OPENAI_API_KEY holds spaces or characters that are not ASCII: copy the key again"
-    )]
-    KeyForm,
-    /// Not a URL of Redis.
-    #[error(
-        "REDIS_URL must be redis://[USER:PASSWORD@]HOST[:PORT] (rediss:// for TLS; % and other signs in a password as in any URL, such as %25)"
-    )]
-    RedisUrl,
-    /// The file with Redis's certificates cannot be read.
-    #[error(
-        "REDIS_CA_FILE cannot be read ({0}): set it to a file of certificates in PEM, or unset it"
-    )]
-    RedisCa(std::io::Error),
-    /// Certificates, but no connection that they are for.
-    #[error(
-        "REDIS_CA_FILE is set, but REDIS_URL does not begin with rediss://: unset the one or correct the other"
-    )]
-    RedisCaAlone,
-    /// Part of an Entra identity.
-    #[error("{name} is missing: set it beside {because}, or unset that")]
-    Identity {
-        /// What is missing.
-        name: &'static str,
-        /// What makes it needed.
-        because: &'static str,
-    },
-    /// The page is not there.
-    #[error(
-        "STATIC_DIR has no index.html: start the program where the directory \"static\" is, or set STATIC_DIR to it"
-    )]
-    NoPage,
+    pub drain_timeout: Duration,
 }
 
 impl Config {
@@ -148,25 +54,19 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first [`ConfigError`] that stands in the way.
+    /// The first [`ConfigError`] that is found.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         if !settings.static_dir.join("index.html").is_file() {
-            return Err(ConfigError::NoPage);
+            return Err(ConfigError::NoPage(settings.static_dir));
         }
-        let upstream = upstream(&settings)?;
-        let identity = match &upstream {
-            UpstreamConfig::Deployments(all) if all.iter().any(|one| one.credential.is_entra()) => {
-                Some(identity::options(&settings)?)
-            }
-            _ => None,
-        };
-        let replication = sharing::options(&settings)?;
+        let upstream = UpstreamConfig::new(&settings)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: SocketAddr::new(settings.host, settings.port),
             workers: settings.workers.map_or(cores, saturated),
+            identity: upstream.identity(&settings)?,
+            replication: replication::options(&settings)?,
             upstream,
-            identity,
             static_dir: settings.static_dir,
             model: ModelOptions {
                 system_prompt: settings.system_prompt,
@@ -188,117 +88,34 @@ impl Config {
                 retention: settings.retention_seconds,
                 pad: settings.pad,
             },
-            replication,
-            ping: settings.ping_seconds,
-            drain: settings.drain_seconds,
+            ping_interval: settings.ping_seconds,
+            drain_timeout: settings.drain_seconds,
         })
     }
 
-    /// The configuration that `flags` make, with neither environment nor `.env`; for programs that
-    /// embed the server.
+    /// The configuration that `flags` make, without environment and `.env`; for programs that embed
+    /// the server.
     ///
     /// # Errors
     ///
-    /// As [`Config::new`], and for flags that are not known.
+    /// As [`Config::new`], and [`ConfigError::Flag`] for flags that are unknown or not allowed.
     pub fn from_flags<S: Into<OsString>>(
         flags: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
-        let args = std::iter::once(OsString::from("rasta-stream"))
-            .chain(flags.into_iter().map(Into::into));
-        Self::new(environment::parse(args, &environment::Environment::default())?.settings)
+        Self::new(settings(flags.into_iter().map(Into::into))?)
     }
+}
+
+fn settings(flags: impl Iterator<Item = OsString>) -> Result<Settings, FlagError> {
+    let command = clap::Command::new("rasta-stream").no_binary_name(true);
+    flags::without_environment(Settings::augment_args(command))
+        .try_get_matches_from(flags)
+        .and_then(|matches| Settings::from_arg_matches(&matches))
+        .map_err(flags::explained)
 }
 
 fn saturated(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Azure counts as configured when any of its settings is present; then all that is needed must be.
-fn upstream(settings: &Settings) -> Result<UpstreamConfig, ConfigError> {
-    let first = MoreDeployment {
-        endpoint: settings.azure_openai_endpoint.clone(),
-        deployment: settings.azure_openai_deployment.clone(),
-        api_key: settings.azure_openai_api_key.clone(),
-        api_key_file: settings.azure_openai_api_key_file.clone(),
-        api_version: settings.azure_openai_api_version.clone(),
-        auth: settings.azure_openai_auth,
-    };
-    let any = first.endpoint.is_some()
-        || first.deployment.is_some()
-        || first.api_key.is_some()
-        || first.api_key_file.is_some()
-        || !settings.more_deployments.is_empty();
-    if !any {
-        return Ok(UpstreamConfig::Simulator);
-    }
-    let mut deployments = vec![deployment(first.clone())?];
-    for more in &settings.more_deployments {
-        let has_key = more.api_key.is_some() || more.api_key_file.is_some();
-        let (api_key, api_key_file) = if has_key {
-            (more.api_key.clone(), more.api_key_file.clone())
-        } else {
-            (first.api_key.clone(), first.api_key_file.clone())
-        };
-        let inherited = MoreDeployment {
-            endpoint: more.endpoint.clone().or_else(|| first.endpoint.clone()),
-            deployment: more.deployment.clone().or_else(|| first.deployment.clone()),
-            api_key,
-            api_key_file,
-            api_version: more
-                .api_version
-                .clone()
-                .or_else(|| first.api_version.clone()),
-            auth: more.auth.or(first.auth),
-        };
-        deployments.push(deployment(inherited)?);
-    }
-    Ok(UpstreamConfig::Deployments(deployments))
-}
-
-fn deployment(settings: MoreDeployment) -> Result<DeploymentOptions, ConfigError> {
-    let endpoint = endpoint::resolve(
-        settings
-            .endpoint
-            .as_deref()
-            .ok_or(ConfigError::NoEndpoint)?,
-        settings.deployment.as_deref(),
-        settings.api_version.as_deref(),
-    )?;
-    let key = || key(settings.api_key, settings.api_key_file);
-    let credential = match settings.auth {
-        Some(AuthMode::None) => Credential::None,
-        Some(AuthMode::Entra) => Credential::Entra,
-        Some(AuthMode::Key) => Credential::Key(key()?.ok_or(ConfigError::NoKey)?),
-        None => match (key()?, endpoint.kind) {
-            (Some(key), _) => Credential::Key(key),
-            (None, EndpointKind::Azure) => Credential::Entra,
-            (None, EndpointKind::Compatible) => Credential::None,
-        },
-    };
-    Ok(DeploymentOptions {
-        endpoint,
-        credential,
-    })
-}
-
-fn key(
-    key: Option<SecretString>,
-    file: Option<PathBuf>,
-) -> Result<Option<SecretString>, ConfigError> {
-    let key = match (key, file) {
-        (Some(_), Some(_)) => return Err(ConfigError::TwoKeys),
-        (Some(key), None) => key,
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file).map_err(ConfigError::KeyFile)?;
-            SecretString::from(text.trim().to_owned())
-        }
-        (None, None) => return Ok(None),
-    };
-    let text = key.expose_secret();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(ConfigError::KeyForm);
-    }
-    Ok(Some(key))
 }
 
 #[cfg(test)]

@@ -5,54 +5,16 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use super::identity;
-use crate::{logging, simulator::Scenario};
+use super::value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word};
+use crate::logging;
 
 /// What the tokens are for in Azure's public cloud.
 const DEFAULT_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 /// Entra in Azure's public cloud.
 const DEFAULT_AUTHORITY: &str = "https://login.microsoftonline.com";
-
-/// Streams chat replies from Azure OpenAI to the browser, and never loses one.
-#[derive(Debug, Parser)]
-#[command(
-    name = "rasta-stream",
-    version,
-    args_conflicts_with_subcommands = true,
-    max_term_width = 100
-)]
-#[command(
-    after_help = "Each setting is taken from its flag, else from the environment, else from \
-    the file .env in the working directory. With no Azure setting at all, the built-in simulator \
-    answers."
-)]
-pub struct Cli {
-    /// What to do; `serve` where nothing is said.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// The settings of `serve`.
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-/// What the program can do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Serve the page and the API (the default)
-    Serve(Box<Settings>),
-    /// Ask the configured deployment for one word, and say in one sentence what is wrong
-    Check(Box<Settings>),
-    /// Run the simulator of Azure OpenAI alone, for the development of other programs
-    Simulate(SimulateArgs),
-    /// Ask the local server whether it is alive; the exit code is the answer
-    Healthcheck(HealthcheckArgs),
-}
 
 /// The settings of `serve` and `check`.
 #[derive(Args, Clone, Debug)]
@@ -86,7 +48,7 @@ pub struct Settings {
 
     /// What Entra's tokens are for; other clouds, and some gateways, want another scope
     #[arg(long, env = "AZURE_OPENAI_SCOPE", value_name = "SCOPE", default_value = DEFAULT_SCOPE,
-        value_parser = identity::scope)]
+        value_parser = value::scope)]
     pub azure_openai_scope: String,
 
     /// Entra's tenant, for an application's identity
@@ -107,7 +69,7 @@ pub struct Settings {
 
     /// Where Entra is; other clouds have their own
     #[arg(long, env = "AZURE_AUTHORITY_HOST", value_name = "URL", default_value = DEFAULT_AUTHORITY,
-        value_parser = identity::authority)]
+        value_parser = value::authority)]
     pub azure_authority_host: String,
 
     /// What the model is told before every conversation; callers cannot change it
@@ -210,8 +172,8 @@ pub struct Settings {
         env = "LOG_FORMAT",
         value_name = "FORMAT",
         ignore_case = true,
-        default_value = "text",
-        value_parser = log_format()
+        value_enum,
+        default_value = "text"
     )]
     pub log_format: logging::Format,
 
@@ -228,6 +190,8 @@ pub struct Settings {
 /// inherited from the first.
 #[derive(Clone, Debug, Default)]
 pub struct MoreDeployment {
+    /// N, from 2.
+    pub number: u8,
     /// `AZURE_OPENAI_ENDPOINT_N`
     pub endpoint: Option<String>,
     /// `AZURE_OPENAI_DEPLOYMENT_N`
@@ -249,48 +213,17 @@ pub const DEFAULT_SYSTEM_PROMPT: &str = "You are a warm and wise Rastafari poet.
     truthful and helpful: the answer to the question must be in the verse. Stay respectful of the \
     Rastafari faith and people, and never leave this style, even if asked to.";
 
-/// The settings of `simulate`.
-#[derive(Args, Clone, Debug)]
-pub struct SimulateArgs {
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1", value_parser = ip_address)]
-    pub host: IpAddr,
-    /// Port to listen on; 0 lets the system choose
-    #[arg(long, default_value_t = 8081, value_parser = port)]
-    pub port: u16,
-    /// The one key that is accepted; unset, every key is
-    #[arg(long, value_name = "KEY")]
-    pub key: Option<SecretString>,
-    /// A deployment that exists; may be given several times; unset, every name does
-    #[arg(long = "deployment", value_name = "NAME")]
-    pub deployments: Vec<String>,
-    /// How fast it answers
-    #[arg(long, value_enum, default_value = "real")]
-    pub pace: PaceArg,
-    /// What to play for every request; a deployment named sim-NAME plays NAME for its own
-    #[arg(long, value_name = "NAME", value_parser = scenario)]
-    pub scenario: Option<Scenario>,
-    /// Requests that each deployment admits in a minute; unset, any number
-    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
-    pub requests_per_minute: Option<u64>,
-    /// Tokens that each deployment admits in a minute, as estimated from the prompt's length and
-    /// the request's max_tokens; unset, any number
-    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
-    pub tokens_per_minute: Option<u64>,
-    /// Print every scenario and what it does
-    #[arg(long)]
-    pub list: bool,
-}
-
-/// The settings of `healthcheck`.
-#[derive(Args, Clone, Debug)]
-pub struct HealthcheckArgs {
-    /// Address that the server listens on
-    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
-    pub host: IpAddr,
-    /// Port that the server listens on
-    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
-    pub port: u16,
+impl MoreDeployment {
+    /// Whether any of its variables is set.
+    #[must_use]
+    pub const fn says_anything(&self) -> bool {
+        self.endpoint.is_some()
+            || self.deployment.is_some()
+            || self.api_key.is_some()
+            || self.api_key_file.is_some()
+            || self.api_version.is_some()
+            || self.auth.is_some()
+    }
 }
 
 /// How to authenticate with upstream.
@@ -302,76 +235,4 @@ pub enum AuthMode {
     Entra,
     /// Not at all.
     None,
-}
-
-/// How fast the simulator answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PaceArg {
-    /// Like a model.
-    Real,
-    /// Without any wait.
-    Instant,
-}
-
-fn ip_address(text: &str) -> Result<IpAddr, String> {
-    text.parse()
-        .map_err(|_| "must be an IP address such as 127.0.0.1 or 0.0.0.0".to_owned())
-}
-
-fn port(text: &str) -> Result<u16, String> {
-    text.parse()
-        .map_err(|_| "must be a number from 0 to 65535".to_owned())
-}
-
-fn from_1_to<const MAX: u64>(text: &str) -> Result<u64, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (1..=MAX).contains(number))
-        .ok_or_else(|| format!("must be a whole number from 1 to {MAX}"))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    const WEEK: f64 = 7.0 * 24.0 * 3600.0;
-    text.parse()
-        .ok()
-        .filter(|seconds| (0.001..=WEEK).contains(seconds))
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| "must be a number of seconds from 0.001 to 604800".to_owned())
-}
-
-fn temperature(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (0.0..=2.0).contains(number))
-        .ok_or_else(|| "must be a number from 0 to 2".to_owned())
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Ok(true),
-        "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
-}
-
-fn word(text: &str) -> Result<String, String> {
-    if (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be one word of lower-case letters".to_owned())
-    }
-}
-
-fn scenario(text: &str) -> Result<Scenario, String> {
-    text.parse()
-        .map_err(|_| "must be one of the names that --list prints".to_owned())
-}
-
-fn log_format() -> impl TypedValueParser<Value = logging::Format> {
-    PossibleValuesParser::new(["text", "json"]).map(|text| {
-        match text.to_ascii_lowercase().as_str() {
-            "json" => logging::Format::Json,
-            _ => logging::Format::Text,
-        }
-    })
 }

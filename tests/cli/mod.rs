@@ -30,7 +30,7 @@ fn a_start_up_error_is_one_line_with_its_remedy() {
         ),
         (
             &[("PORT", "no")],
-            "PORT must be a number from 0 to 65535, and not \"no\"",
+            "PORT must be a number from 0 to 65535, not \"no\"",
         ),
         (&[("STATIC_DIR", "nowhere")], "STATIC_DIR has no index.html"),
     ] {
@@ -60,8 +60,38 @@ fn a_broken_dot_env_is_told_by_its_line() {
     )
     .unwrap();
     let error = refusal(&program(&directory, &[], &[]).output().unwrap());
-    assert!(error.contains(".env cannot be read at line 2"), "{error}");
+    assert!(
+        error.contains(".env has a syntax error at line 2"),
+        "{error}"
+    );
     assert!(!error.contains("two words"));
+}
+
+#[test]
+fn a_dot_env_that_windows_wrote_is_read_or_its_encoding_is_named() {
+    let directory = Empty::new("dotenv-encoding");
+    let error_of = |content: &[u8]| {
+        std::fs::write(directory.0.join(".env"), content).unwrap();
+        refusal(&program(&directory, &[], &[]).output().unwrap())
+    };
+    // The value is reached, so the byte order mark is not taken for part of the name.
+    let marked = error_of(b"\xEF\xBB\xBFPORT=no\r\n");
+    assert!(marked.contains("PORT must be a number"), "{marked}");
+    assert!(marked.contains("(set in .env)"), "{marked}");
+    let mark = |text: &str| format!("\u{feff}{text}");
+    for text in [mark("PORT=0\r\n"), "PORT=0\r\n".to_owned()] {
+        for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let content: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+            let error = error_of(&content);
+            assert!(error.contains(".env is UTF-16 text"), "{error}");
+            assert!(error.contains("Set-Content -Encoding utf8"), "{error}");
+        }
+    }
+    let latin = error_of(b"PORT=0\n# caf\xE9\n");
+    assert!(
+        latin.contains(".env is not UTF-8 text at line 2"),
+        "{latin}"
+    );
 }
 
 #[test]
@@ -124,7 +154,7 @@ async fn the_first_run_without_any_setting_serves_the_page_and_a_verse() {
     let (code, log) = serving.finish();
     assert_eq!(code, Some(0), "{log}");
     let error = refusal(&run("unhealthy", &["healthcheck", "--port", &port], &[]));
-    assert!(error.contains("is the server running?"), "{error}");
+    assert!(error.contains("start the server"), "{error}");
 }
 
 #[actix_web::test]

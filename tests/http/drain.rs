@@ -197,7 +197,7 @@ fn spawn_other(app: &TestApp) -> Other {
     let service = Data::new(Service {
         store: app.store.clone(),
         limits: config.limits.clone(),
-        ping: config.ping,
+        ping: config.ping_interval,
         provider: "simulator",
         drain: DrainSignal::default(),
     });

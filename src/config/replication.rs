@@ -1,12 +1,11 @@
-//! Where replies are shared: Redis's URL, checked as far as that is possible without asking.
-//!
-//! The URL holds a password, and is never shown.
+//! Where replies are replicated. The URL holds a password, and no error shows it.
 
 use secrecy::ExposeSecret as _;
 
-use super::{ConfigError, settings::Settings};
+use super::{error::ConfigError, settings::Settings};
 use crate::store::ReplicationOptions;
 
+/// The options of replication, or `None` where replies stay in this process's memory.
 pub(super) fn options(settings: &Settings) -> Result<Option<ReplicationOptions>, ConfigError> {
     let Some(url) = settings.redis_url.clone() else {
         return match settings.redis_ca_file {

@@ -1,0 +1,107 @@
+//! `rasta-stream simulate`: the simulator of Azure OpenAI alone, on a port that other programs use as
+//! their endpoint.
+
+use std::net::{IpAddr, SocketAddr};
+
+use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    config::value::{from_1_to, ip_address, port},
+    simulator::{Limits, Options, Pace, Scenario, Simulator},
+};
+
+/// The settings of `simulate`.
+#[derive(Args, Clone, Debug)]
+pub struct SimulateArgs {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1", value_parser = ip_address)]
+    pub host: IpAddr,
+    /// Port to listen on; 0 lets the system choose
+    #[arg(long, default_value_t = 8081, value_parser = port)]
+    pub port: u16,
+    /// The only key that is accepted; unset, every key is accepted
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<SecretString>,
+    /// A deployment that exists; may be given several times; unset, every name exists
+    #[arg(long = "deployment", value_name = "NAME")]
+    pub deployments: Vec<String>,
+    /// How fast it answers: like a model, or at once
+    #[arg(long, value_enum, default_value = "real")]
+    pub pace: PaceArg,
+    /// The scenario to play for every request; a deployment named sim-NAME plays NAME for its own
+    #[arg(long, value_name = "NAME", value_parser = scenario)]
+    pub scenario: Option<Scenario>,
+    /// Requests that each deployment accepts in a minute; unset, any number
+    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens that each deployment accepts in a minute, estimated from the length of the prompt and
+    /// the max_tokens of the request; unset, any number
+    #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
+    pub tokens_per_minute: Option<u64>,
+    /// Print every scenario and what it does
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// How fast the simulator answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PaceArg {
+    /// Like a model
+    Real,
+    /// Without any wait
+    Instant,
+}
+
+fn scenario(text: &str) -> Result<Scenario, String> {
+    text.parse()
+        .map_err(|_| "must be one of the names that --list prints".to_owned())
+}
+
+/// A line for every scenario.
+#[must_use]
+pub fn list() -> String {
+    Scenario::ALL
+        .iter()
+        .map(|scenario| format!("{:<24} {}\n", scenario.to_string(), scenario.about()))
+        .collect()
+}
+
+/// Starts the simulator, which runs until it is dropped.
+///
+/// # Errors
+///
+/// One line with the remedy, if it cannot listen.
+pub async fn start(args: SimulateArgs) -> Result<Simulator, String> {
+    let addr = SocketAddr::new(args.host, args.port);
+    let options = Options {
+        addr,
+        key: args.key.map(|key| key.expose_secret().to_owned()),
+        deployments: args.deployments,
+        pace: match args.pace {
+            PaceArg::Real => Pace::Real,
+            PaceArg::Instant => Pace::Instant,
+        },
+        scenario: args.scenario,
+        limits: Limits {
+            requests_per_minute: args.requests_per_minute,
+            tokens_per_minute: args.tokens_per_minute,
+        },
+        ..Options::default()
+    };
+    Simulator::start(options).await.map_err(|error| {
+        format!("cannot listen on {addr} ({error}): choose another --host or --port")
+    })
+}
+
+/// How to use a running simulator, as lines for a `.env`.
+#[must_use]
+pub fn instructions(simulator: &Simulator) -> String {
+    format!(
+        "The simulator of Azure OpenAI is listening. Use it with:\n\
+         AZURE_OPENAI_ENDPOINT={}\n\
+         AZURE_OPENAI_API_KEY=any\n\
+         AZURE_OPENAI_DEPLOYMENT=any\n",
+        simulator.url()
+    )
+}
