@@ -7,7 +7,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::FutureExt as _;
 use rasta_stream::{
     event::{Pad, ReplyEvent, Seq},
-    store::{self, Created, Next, Store},
+    store::{self, Created, Log, Next, Store},
     upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
 };
 
@@ -118,16 +118,16 @@ fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
         EVENTS - 1
     ];
     writer.append(&events).unwrap();
-    let log = writer.log().clone();
+    let log = Log::from(writer.log().clone());
     bencher
         .counter(ItemsCount::new(EVENTS * viewers))
         .bench_local(|| {
             for _ in 0..viewers {
                 let (mut reader, mut cursor) = (log.reader(), Seq::ZERO);
-                while let Some(Next::Block { seq, block, .. }) =
+                while let Some(Next::Event { seq, bytes, .. }) =
                     reader.read_after(cursor).now_or_never()
                 {
-                    black_box(block);
+                    black_box(bytes);
                     cursor = seq;
                 }
             }

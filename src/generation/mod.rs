@@ -67,7 +67,7 @@ where
             StopRequest::Viewer => Outcome::Stopped(StopReason::Viewer),
             StopRequest::Shutdown => failed(ErrorCode::ServerShutdown),
             // The log has its end already; this closes the connection to upstream.
-            StopRequest::Lost => failed(ErrorCode::ProducerLost),
+            StopRequest::FailedOver => failed(ErrorCode::ProducerLost),
         }),
         () = log.unread_for(limits.idle_reader) => Some(Outcome::Stopped(StopReason::Unread)),
         () = sleep_until(accepted + limits.total) => Some(failed(ErrorCode::ReplyTimeout)),

@@ -32,10 +32,10 @@ fn limits(flags: &[&str]) -> Limits {
 }
 
 /// Plays `parts` as the body of upstream's answer; gives the finished log.
-async fn played(parts: &[&[u8]], limits: &Limits) -> Arc<Log> {
+async fn played(parts: &[&[u8]], limits: &Limits) -> Log {
     let store = store();
     let writer = writer(&store).await;
-    let log = Arc::clone(writer.log());
+    let log = Log::from(Arc::clone(writer.log()));
     let reply = upstream::Reply::of_parts(parts);
     supervise_work(writer, limits, Instant::now(), async |writer, progress| {
         follow(reply, writer, limits, progress).await
@@ -45,11 +45,11 @@ async fn played(parts: &[&[u8]], limits: &Limits) -> Arc<Log> {
 }
 
 /// The events of a log as the golden files have them: without what differs from run to run.
-async fn events(log: &Arc<Log>) -> String {
+async fn events(log: &Log) -> String {
     let mut reader = log.reader();
     let (mut lines, mut cursor) = (String::new(), event::Seq::ZERO);
-    while let crate::store::Next::Block { seq, block, .. } = reader.read_after(cursor).await {
-        let text = std::str::from_utf8(&block).unwrap();
+    while let crate::store::Next::Event { seq, bytes, .. } = reader.read_after(cursor).await {
+        let text = std::str::from_utf8(&bytes).unwrap();
         let mut fields = text
             .lines()
             .map(|line| line.split_once(": ").unwrap_or_default().1);
@@ -130,7 +130,7 @@ const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop
 async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
     let store = store();
     let writer = writer(&store).await;
-    let log = Arc::clone(writer.log());
+    let log = Log::from(Arc::clone(writer.log()));
     let limits = limits(&[]);
     supervise_work(writer, &limits, Instant::now(), async |writer, _| {
         append(
@@ -227,8 +227,8 @@ async fn a_stop_request_ends_the_reply_with_its_reason() {
     ] {
         let store = store();
         let writer = writer(&store).await;
-        let log = Arc::clone(writer.log());
-        log.request_stop(request);
+        let log = Log::from(Arc::clone(writer.log()));
+        writer.log().request_stop(request);
         let limits = limits(&[]);
         let work = async |_: &mut Writer, _: &mut Progress| std::future::pending().await;
         supervise_work(writer, &limits, Instant::now(), work).await;

@@ -1,7 +1,5 @@
 //! `GET /v1/replies/{id}/events`: the URL for an `EventSource`.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use actix_web_lab::header::{CacheControl, CacheDirective};
 
@@ -11,7 +9,7 @@ use super::{
 };
 use crate::{
     event::Seq,
-    store::Log,
+    store::{Log, Position},
     viewer::{self, OnDrain, Viewer},
 };
 
@@ -31,14 +29,14 @@ pub(super) async fn follow(
         Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(reconnect(cursor)),
         found => found?,
     };
-    match log.tail() {
+    match log.position() {
         // How the HTML standard tells an `EventSource` not to reconnect.
-        (last, true) if cursor == last => Ok(HttpResponse::NoContent()
+        Position { seq, ended: true } if cursor == seq => Ok(HttpResponse::NoContent()
             .insert_header(CacheControl(vec![CacheDirective::NoStore]))
             .finish()),
-        (last, true) if cursor > last => Err(Problem::new(
+        Position { seq, ended: true } if cursor > seq => Err(Problem::new(
             Code::CursorAhead,
-            format!("This reply ended with event {last}."),
+            format!("This reply ended with event {seq}."),
         )),
         _ => Ok(head().body(viewer(&log, cursor, &service, OnDrain::Leave(watch)))),
     }
@@ -52,7 +50,7 @@ fn reconnect(cursor: Seq) -> HttpResponse {
 }
 
 /// The body that streams the events after `cursor`.
-pub(super) fn viewer(log: &Arc<Log>, cursor: Seq, service: &Service, on_drain: OnDrain) -> Viewer {
+pub(super) fn viewer(log: &Log, cursor: Seq, service: &Service, on_drain: OnDrain) -> Viewer {
     Viewer::new(log.reader(), cursor, service.ping, on_drain)
 }
 

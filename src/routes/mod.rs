@@ -6,7 +6,7 @@ mod health;
 mod problem;
 mod replies;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use actix_files::Files;
 use actix_web::{
@@ -125,7 +125,7 @@ async fn not_found() -> Result<String, Problem> {
     ))
 }
 
-async fn found(service: &Service, id: &str) -> Result<Arc<Log>, Problem> {
+async fn found(service: &Service, id: &str) -> Result<Log, Problem> {
     let id = id.parse().map_err(|_| Problem::reply_not_found())?;
     service
         .store

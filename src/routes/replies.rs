@@ -90,7 +90,10 @@ pub(super) async fn create(
     actix_web::rt::spawn(async move {
         let created = shared.store.create(once).await;
         let (answer, writer) = match created {
-            Ok(store::Created::New(writer)) => (Ok((Arc::clone(writer.log()), true)), Some(writer)),
+            Ok(store::Created::New(writer)) => (
+                Ok((Log::from(Arc::clone(writer.log())), true)),
+                Some(writer),
+            ),
             Ok(store::Created::Existing(log)) => (Ok((log, false)), None),
             Err(refused) => (Err(refused), None),
         };

@@ -107,7 +107,7 @@ async fn end_replies(store: &Store, patience: Duration) {
             warn!(running = store.running(); "replies did not end in time");
         }
     }
-    if timeout(END_TIMEOUT, store.copied()).await.is_err() {
+    if timeout(END_TIMEOUT, store.replicated()).await.is_err() {
         warn!("not every end was replicated: Redis does not answer");
     }
 }

@@ -1,8 +1,9 @@
-//! Replies in this process's memory: found by id, evicted by age and by count.
+//! The replies that this process writes, in its memory: found by id, evicted by age and by count.
 //!
-//! Bounded three ways: a reply is let go `RETENTION_SECONDS` after its end; at most `MAX_REPLIES`
-//! are kept, the oldest ended one going first; and all logs together stay below [`MAX_LOG_BYTES`].
-//! What runs is never evicted. A viewer that is reading a reply keeps its log until it is done.
+//! There are three limits: a reply is evicted `RETENTION_SECONDS` after its end; at most
+//! `MAX_REPLIES` are kept, and the one that ended first is evicted to make room; and all ended logs
+//! together stay below [`MAX_LOG_BYTES`]. A running reply is never evicted. A viewer that is reading
+//! a reply keeps its log until it is done.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,15 +14,15 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
-    time::Instant,
+    time::{Instant, interval},
 };
 
 use super::{
-    CreateError, Created, Request,
-    idempotency::IdempotencyKey,
-    log::{Log, Origin, StopRequest},
+    error::CreateError,
+    idempotency::{IdempotencyKey, Request},
+    local_log::{Commit, LocalLog, StopRequest},
     options::Options,
-    writer::Writer,
+    writer::{Created, OnEnd, Writer},
 };
 use crate::event::ReplyId;
 
@@ -30,32 +31,44 @@ use crate::event::ReplyId;
 const MAX_LOG_BYTES: usize = 512 << 20;
 
 /// The longest pause between two sweeps.
-const SWEEP_PERIOD: Duration = Duration::from_secs(1);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-#[derive(Debug)]
+/// The replies of this process. A cheap handle, to be cloned.
+#[derive(Clone, Debug)]
 pub(super) struct Memory {
     options: Options,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     state: Mutex<State>,
+    /// How many replies run.
     running: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    replies: HashMap<ReplyId, Kept>,
-    keys: HashMap<IdempotencyKey, (ReplyId, [u8; 32])>,
-    /// Ended replies, in the order of their ends, which is that of their expiry.
-    ended: VecDeque<(Instant, ReplyId)>,
+    running: HashMap<ReplyId, Reply>,
+    ended: HashMap<ReplyId, EndedReply>,
+    /// Ended replies in the order of their ends, which is also that of their expiry.
+    order: VecDeque<(Instant, ReplyId)>,
     ended_bytes: usize,
+    keys: HashMap<IdempotencyKey, (ReplyId, [u8; 32])>,
     draining: bool,
-    /// Is told of every reply that is let go.
-    let_go: Option<mpsc::UnboundedSender<ReplyId>>,
+    /// Is sent the id of every reply that is evicted.
+    on_evict: Option<mpsc::UnboundedSender<ReplyId>>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    log: Arc<Log>,
+struct Reply {
+    log: Arc<LocalLog>,
     key: Option<IdempotencyKey>,
-    /// Of the log, once it has ended.
+}
+
+#[derive(Debug)]
+struct EndedReply {
+    reply: Reply,
     bytes: usize,
 }
 
@@ -63,146 +76,162 @@ impl Memory {
     pub(super) fn new(options: Options) -> Self {
         Self {
             options,
-            state: Mutex::default(),
-            running: watch::Sender::new(0),
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                running: watch::Sender::new(0),
+            }),
         }
     }
 
-    pub(super) fn create(
-        this: &Arc<Self>,
-        request: Option<Request>,
-    ) -> Result<Created, CreateError> {
-        let mut state = this.state.lock();
-        state.expire(this.options.retention);
-        // The lock is held from here to the entries below: two simultaneous POSTs pay once.
+    /// Creates a reply whose events are committed on append, or finds the one that `request`
+    /// started before.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`]; nothing was created.
+    pub(super) fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
+        let mut state = self.shared.state.lock();
+        state.expire(self.options.retention);
+        // The lock is held until the new key is entered: two simultaneous POSTs pay once.
         if let Some(request) = &request
             && let Some((id, fingerprint)) = state.keys.get(&request.key)
         {
             if *fingerprint != request.fingerprint {
                 return Err(CreateError::IdempotencyMismatch);
             }
-            if let Some(kept) = state.replies.get(id) {
-                return Ok(Created::Existing(Arc::clone(&kept.log)));
+            if let Some(log) = state.find(*id) {
+                return Ok(Created::Existing(log.into()));
             }
         }
         let id = ReplyId::random();
         let key = request.as_ref().map(|request| request.key.clone());
-        let writer = this.open_in(&mut state, id, Origin::Here, key)?;
+        let writer = self.open_in(&mut state, id, Commit::OnAppend, key)?;
         if let Some(request) = request {
             state.keys.insert(request.key, (id, request.fingerprint));
         }
         Ok(Created::New(writer))
     }
 
-    /// Opens a log that is to be copied.
-    pub(super) fn open(this: &Arc<Self>, id: ReplyId) -> Result<Writer, CreateError> {
-        let mut state = this.state.lock();
-        state.expire(this.options.retention);
-        this.open_in(&mut state, id, Origin::Copied, None)
+    /// Creates a reply whose events are committed by a leader.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError::Full`] or [`CreateError::Draining`]; nothing was created.
+    pub(super) fn open(&self, id: ReplyId) -> Result<Writer, CreateError> {
+        let mut state = self.shared.state.lock();
+        state.expire(self.options.retention);
+        self.open_in(&mut state, id, Commit::OnAcknowledgement, None)
     }
 
     fn open_in(
-        self: &Arc<Self>,
+        &self,
         state: &mut State,
         id: ReplyId,
-        origin: Origin,
+        commit: Commit,
         key: Option<IdempotencyKey>,
     ) -> Result<Writer, CreateError> {
         if state.draining {
             return Err(CreateError::Draining);
         }
-        while state.replies.len() >= self.options.max_replies {
-            if !state.evict_oldest() {
-                return Err(CreateError::Full);
-            }
+        while state.running.len() + state.ended.len() >= self.options.max_replies {
+            state.evict_oldest().ok_or(CreateError::Full)?;
         }
-        let writer = Writer::open(Arc::clone(self), id, origin, self.options.pad);
+        let shared = Arc::clone(&self.shared);
+        let on_end = OnEnd(Box::new(move |bytes| shared.ended(id, bytes)));
+        let writer = Writer::open(id, commit, self.options.pad, on_end);
         let log = Arc::clone(writer.log());
-        state.replies.insert(id, Kept { log, key, bytes: 0 });
-        self.running.send_modify(|running| *running += 1);
+        state.running.insert(id, Reply { log, key });
+        self.shared.running.send_replace(state.running.len());
         Ok(writer)
     }
 
-    /// From now on, tells of every reply that is let go.
-    pub(super) fn tell_of_let_go(&self, sender: mpsc::UnboundedSender<ReplyId>) {
-        self.state.lock().let_go = Some(sender);
+    /// Sends the id of every reply that is evicted from now on.
+    pub(super) fn on_evict(&self, sender: mpsc::UnboundedSender<ReplyId>) {
+        self.shared.state.lock().on_evict = Some(sender);
     }
 
-    /// Every log that is kept.
-    pub(super) fn logs(&self) -> Vec<Arc<Log>> {
-        let state = self.state.lock();
-        state
-            .replies
-            .values()
-            .map(|kept| Arc::clone(&kept.log))
-            .collect()
-    }
-
-    pub(super) fn find(&self, id: ReplyId) -> Option<Arc<Log>> {
-        let mut state = self.state.lock();
+    /// The log of a reply; `None` if it is unknown or expired.
+    pub(super) fn find(&self, id: ReplyId) -> Option<Arc<LocalLog>> {
+        let mut state = self.shared.state.lock();
         state.expire(self.options.retention);
-        state.replies.get(&id).map(|kept| Arc::clone(&kept.log))
+        state.find(id)
     }
 
-    /// Starts the retention of a reply that has its end.
-    pub(super) fn ended(&self, id: ReplyId, bytes: usize) {
-        let mut state = self.state.lock();
-        if let Some(kept) = state.replies.get_mut(&id) {
-            kept.bytes = bytes;
-            state.ended_bytes += bytes;
-            state.ended.push_back((Instant::now(), id));
-        }
-        while state.ended_bytes > MAX_LOG_BYTES && state.evict_oldest() {}
-        drop(state);
-        self.running.send_modify(|running| *running -= 1);
+    /// The logs of all replies that run.
+    pub(super) fn running_logs(&self) -> Vec<Arc<LocalLog>> {
+        let state = self.shared.state.lock();
+        let running = state.running.values();
+        running.map(|reply| Arc::clone(&reply.log)).collect()
+    }
+
+    /// The logs of all replies that have ended and are still kept.
+    pub(super) fn ended_logs(&self) -> Vec<Arc<LocalLog>> {
+        let state = self.shared.state.lock();
+        let ended = state.ended.values();
+        ended.map(|ended| Arc::clone(&ended.reply.log)).collect()
     }
 
     pub(super) fn running(&self) -> usize {
-        *self.running.borrow()
+        *self.shared.running.borrow()
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.state.lock().draining
+        self.shared.state.lock().draining
     }
 
+    /// Refuses new replies from now on.
     pub(super) fn refuse_new(&self) {
-        self.state.lock().draining = true;
+        self.shared.state.lock().draining = true;
     }
 
+    /// Resolves when no reply runs.
     pub(super) async fn idle(&self) {
+        let mut running = self.shared.running.subscribe();
         // The sender lives in `self`, so this cannot fail.
-        let _ = self
-            .running
-            .subscribe()
-            .wait_for(|running| *running == 0)
-            .await;
+        let _ = running.wait_for(|running| *running == 0).await;
     }
 
+    /// Asks every running reply to stop, because the server is about to exit.
     pub(super) fn stop_running(&self) {
-        let logs: Vec<Arc<Log>> = {
-            let state = self.state.lock();
-            let kept = state.replies.values();
-            kept.map(|kept| Arc::clone(&kept.log)).collect()
-        };
-        // Those that have ended take no notice.
-        for log in logs {
+        for log in self.running_logs() {
             log.request_stop(StopRequest::Shutdown);
         }
     }
 
+    /// Evicts expired replies for as long as it is polled.
     pub(super) async fn sweep(&self) {
-        let mut tick = tokio::time::interval(self.options.retention.min(SWEEP_PERIOD));
+        let mut tick = interval(self.options.retention.min(SWEEP_INTERVAL));
         loop {
             tick.tick().await;
-            self.state.lock().expire(self.options.retention);
+            self.shared.state.lock().expire(self.options.retention);
         }
     }
 }
 
+impl Shared {
+    /// Starts the retention of a reply that has its `end`.
+    fn ended(&self, id: ReplyId, bytes: usize) {
+        let mut state = self.state.lock();
+        if let Some(reply) = state.running.remove(&id) {
+            state.ended.insert(id, EndedReply { reply, bytes });
+            state.ended_bytes += bytes;
+            state.order.push_back((Instant::now(), id));
+        }
+        while state.ended_bytes > MAX_LOG_BYTES && state.evict_oldest().is_some() {}
+        self.running.send_replace(state.running.len());
+    }
+}
+
 impl State {
+    fn find(&self, id: ReplyId) -> Option<Arc<LocalLog>> {
+        let ended = || self.ended.get(&id).map(|ended| &ended.reply);
+        let reply = self.running.get(&id).or_else(ended)?;
+        Some(Arc::clone(&reply.log))
+    }
+
     fn expire(&mut self, retention: Duration) {
         while self
-            .ended
+            .order
             .front()
             .is_some_and(|(ended, _)| ended.elapsed() >= retention)
         {
@@ -210,22 +239,20 @@ impl State {
         }
     }
 
-    /// Lets go of the reply that ended first; false if none has ended.
-    fn evict_oldest(&mut self) -> bool {
-        let Some((_, id)) = self.ended.pop_front() else {
-            return false;
-        };
-        if let Some(kept) = self.replies.remove(&id) {
-            self.ended_bytes -= kept.bytes;
-            if let Some(key) = kept.key {
+    /// Evicts the reply that ended first; `None` if none has ended.
+    fn evict_oldest(&mut self) -> Option<ReplyId> {
+        let (_, id) = self.order.pop_front()?;
+        if let Some(EndedReply { reply, bytes }) = self.ended.remove(&id) {
+            self.ended_bytes -= bytes;
+            if let Some(key) = reply.key {
                 self.keys.remove(&key);
             }
-            if let Some(let_go) = &self.let_go {
-                // Nobody listens any more when the server stops.
-                let _ = let_go.send(id);
+            if let Some(on_evict) = &self.on_evict {
+                // Nobody receives any more when the server stops.
+                let _ = on_evict.send(id);
             }
         }
-        true
+        Some(id)
     }
 }
 

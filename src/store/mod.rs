@@ -1,21 +1,27 @@
 //! The log of logs: where replies are kept, and the only place where generations and viewers meet.
 //!
-//! [`Store::create`] gives the one [`Writer`] of a new reply; [`Store::find`] gives its [`Log`] to
-//! whoever knows its id. The writer numbers and encodes events; whoever reads gets those very
-//! bytes. A process keeps the replies that it produces in its memory. Where there are several, they
-//! share copies by way of Redis: then each can be read, stopped and started again by its key on any
-//! of them.
+//! [`Store::create`] gives the one [`Writer`] of a new reply, and [`Store::find`] gives the [`Log`]
+//! of a known id. The writer numbers and encodes events; all readers get those very bytes. A process
+//! keeps the replies that it writes in its [`memory`]. Several replicas copy them to each other by
+//! way of Redis: each can then read, stop and repeat every reply.
 //!
 //! This module knows nothing of HTTP or of upstream.
 
-mod idempotency;
-mod log;
-mod memory;
+mod batch;
 mod options;
-mod page;
-mod replication;
+mod error;
+mod idempotency;
 mod sync;
+mod readers;
+mod snapshot;
+mod page;
+mod local_log;
+mod remote_log;
+mod reader;
+mod log;
 mod writer;
+mod memory;
+mod replication;
 
 #[cfg(test)]
 mod tests;
@@ -23,10 +29,16 @@ mod tests;
 use std::sync::Arc;
 
 pub use self::{
+    batch::{Next, Position},
+    error::{AppendError, CreateError, Unavailable},
     idempotency::{IdempotencyKey, Request},
-    log::{Log, Next, Reader, Snapshot, StopRequest},
+    local_log::{LocalLog, StopRequest},
+    log::Log,
     options::{Options, ReplicationOptions},
-    writer::{AppendError, Writer},
+    reader::Reader,
+    remote_log::RemoteLog,
+    snapshot::Snapshot,
+    writer::{Created, Writer},
 };
 use self::{memory::Memory, replication::Redis};
 use crate::event::ReplyId;
@@ -34,137 +46,106 @@ use crate::event::ReplyId;
 /// Where replies are kept. A cheap handle, to be cloned.
 #[derive(Clone, Debug)]
 pub struct Store {
-    memory: Arc<Memory>,
-    shared: Option<Shared>,
+    memory: Memory,
+    replicas: Option<Replicas>,
 }
 
-/// What several replicas share, and the work that this one does for it.
+/// What replicas share, and this one's work for it.
 #[derive(Clone, Debug)]
-struct Shared {
+struct Replicas {
     redis: Arc<Redis>,
     _background: Arc<replication::Background>,
 }
 
-/// Whether replies are shared, and whether that works just now.
+/// Whether replies are replicated, and whether that works at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// They are in this process's memory.
+    /// They are only in this process's memory.
     Memory,
     /// Redis answers.
     Up,
-    /// It does not.
+    /// Redis does not answer.
     Down,
 }
-
-/// What came of [`Store::create`].
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is moved once a reply")]
-pub enum Created {
-    /// A new reply; its `start` is written.
-    New(Writer),
-    /// The reply that the same idempotency key already started.
-    Existing(Arc<Log>),
-}
-
-/// Why no reply was created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CreateError {
-    /// As many replies run as may be kept; none can be evicted.
-    #[error("too many replies are running")]
-    Full,
-    /// The server is about to exit.
-    #[error("the server is shutting down")]
-    Draining,
-    /// The idempotency key belongs to another request.
-    #[error("the idempotency key was used for another request")]
-    IdempotencyMismatch,
-    /// The store that the replicas share does not answer.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-/// The store that the replicas share does not answer just now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shared store does not answer")]
-pub struct Unavailable;
 
 impl Store {
     /// A store in this process's memory.
     #[must_use]
     pub fn in_memory(options: Options) -> Self {
         Self {
-            memory: Arc::new(Memory::new(options)),
-            shared: None,
+            memory: Memory::new(options),
+            replicas: None,
         }
     }
 
-    /// A store that this process shares with others, by way of Redis. Has to be called within a
-    /// tokio runtime, which does the work for Redis from then on.
+    /// A store that this process shares with other replicas by way of Redis. It must be called
+    /// within a tokio runtime, which does the work for Redis from then on.
     ///
     /// # Errors
     ///
-    /// Why Redis cannot be used, in a few words that hold no secret.
+    /// Why Redis cannot be used, in a few words without secrets.
     pub async fn connect(
         options: Options,
         replication: &ReplicationOptions,
     ) -> Result<Self, String> {
         let retention = options.retention;
-        let memory = Arc::new(Memory::new(options));
-        let (redis, background) =
-            Redis::connect(replication, Arc::clone(&memory), retention).await?;
-        let shared = Some(Shared {
+        let memory = Memory::new(options);
+        let (redis, background) = Redis::connect(replication, memory.clone(), retention).await?;
+        let replicas = Some(Replicas {
             redis,
             _background: Arc::new(background),
         });
-        Ok(Self { memory, shared })
+        Ok(Self { memory, replicas })
     }
 
-    /// Whether other replicas can read the replies that are produced here, and viewers may go there.
+    /// Whether other replicas can read the replies of this one, so that viewers may move to them.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.shared.is_some()
+        self.replicas.is_some()
     }
 
-    /// Whether replies are shared, and whether that works just now.
+    /// Whether replies are replicated, and whether that works at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared
-            .as_ref()
-            .map_or(Health::Memory, |shared| shared.redis.health())
+        match &self.replicas {
+            None => Health::Memory,
+            Some(replicas) if replicas.redis.is_up() => Health::Up,
+            Some(_) => Health::Down,
+        }
     }
 
     /// Creates a reply, or finds the one that `request` started before.
     ///
     /// # Errors
     ///
-    /// [`CreateError`]; nothing was created then.
+    /// [`CreateError`]; nothing was created.
     pub async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
-        match &self.shared {
-            Some(shared) => shared.redis.create(request).await,
-            None => Memory::create(&self.memory, request),
+        match &self.replicas {
+            Some(replicas) => replicas.redis.create(request).await,
+            None => self.memory.create(request),
         }
     }
 
-    /// The log of a reply; `None` if it is unknown or was kept long enough.
+    /// The log of a reply; `None` if it is unknown or expired.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`]: nobody can say just now whether there is such a reply.
-    pub async fn find(&self, id: ReplyId) -> Result<Option<Arc<Log>>, Unavailable> {
-        match &self.shared {
-            Some(shared) => shared.redis.find(id).await,
-            None => Ok(self.memory.find(id)),
+    /// [`Unavailable`] if nobody can say at the moment whether there is such a reply.
+    pub async fn find(&self, id: ReplyId) -> Result<Option<Log>, Unavailable> {
+        match &self.replicas {
+            Some(replicas) => replicas.redis.find(id).await,
+            None => Ok(self.memory.find(id).map(Log::from)),
         }
     }
 
-    /// Resolves once other replicas can have every `end` that is written here.
-    pub async fn copied(&self) {
-        if let Some(shared) = &self.shared {
-            shared.redis.copied().await;
+    /// Resolves once other replicas can read every `end` that was written here; at once in memory.
+    pub async fn replicated(&self) {
+        if let Some(replicas) = &self.replicas {
+            replicas.redis.replicated().await;
         }
     }
 
-    /// How many replies run.
+    /// How many replies of this process run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.memory.running()
@@ -176,22 +157,22 @@ impl Store {
         self.memory.is_draining()
     }
 
-    /// Refuses new replies from now on.
+    /// Refuses new replies from now on, with [`CreateError::Draining`].
     pub fn refuse_new(&self) {
         self.memory.refuse_new();
     }
 
-    /// Resolves when no reply runs.
+    /// Resolves when no reply of this process runs.
     pub async fn idle(&self) {
         self.memory.idle().await;
     }
 
-    /// Asks every reply that runs to stop, because the server is about to exit.
+    /// Asks every running reply to stop, because the server is about to exit.
     pub fn stop_running(&self) {
         self.memory.stop_running();
     }
 
-    /// Lets go of replies whose retention is over, again and again, for as long as it is polled.
+    /// Evicts replies whose retention is over, for as long as it is polled.
     pub async fn sweep(&self) {
         self.memory.sweep().await;
     }

@@ -1,8 +1,8 @@
-//! The part of a log that is no longer kept in this process: fetched in pages, one at a time, by
-//! the reader that needs it.
+//! Pages: how a reader gets the events of a remote log that are no longer kept here.
 //!
-//! A reader that catches up holds one page at most. How a page is had is [`Elsewhere`]'s business;
-//! this module knows nothing of Redis or of HTTP.
+//! A [`Source`] answers with one page at a time. [`CatchUp`] is a reader's side of it: it holds one
+//! page at most and waits while the source has trouble. This module knows nothing of Redis or of
+//! HTTP.
 
 use std::{
     fmt,
@@ -11,155 +11,125 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep},
+};
 
-use super::{Unavailable, log::Next};
+use super::{
+    batch::{Batch, Next},
+    error::Unavailable,
+};
 use crate::event::Seq;
 
-/// How long a reader waits for a page that should be there. Its producer puts back what the shared
-/// store has lost, and is given that long.
-const MISSING_PATIENCE: Duration = Duration::from_secs(15);
-/// The pause before the next attempt.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// How long a reader waits for a page that is missing. The leader puts back what the replicated
+/// store has lost, and has this long to do it.
+const MISSING_PAGE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The mean pause before a page is asked for again.
+const PAGE_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A log that another replica writes.
-pub(super) trait Elsewhere: fmt::Debug + Send + Sync {
-    /// The events behind `cursor`, as many as one page holds; at least one.
-    fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Page, PageError>>;
-    /// Asks the generation to stop.
+/// Where a remote log's events are, and its generation.
+pub(super) trait Source: fmt::Debug + Send + Sync {
+    /// Fetches the events after `cursor`, as many as one page holds and at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`]; either may pass.
+    fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Batch, PageError>>;
+
+    /// Asks the generation to stop. `Ok` says that the request is stored, not that it has stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]; nobody knows whether the request arrived.
     fn stop(&self) -> BoxFuture<'static, Result<(), Unavailable>>;
-    /// Waits until a whole log may be read, page by page; not many are at once.
-    fn turn(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>>;
+
+    /// Waits for a permit to read a whole log, page by page; hold it meanwhile. `None` once the
+    /// store is closed.
+    fn snapshot_permit(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>>;
 }
 
 /// Why there is no page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PageError {
-    /// The shared store does not answer.
+    /// The source does not answer.
+    #[error("the shared store does not answer")]
     Unavailable,
-    /// It does not have the events that follow.
+    /// The source answers, and does not have the event after the cursor.
+    #[error("the event after the cursor is missing")]
     Missing,
 }
 
-/// Some events in a row.
-#[derive(Debug)]
-pub(super) struct Page {
-    /// How many events come before the first of them.
-    base: u64,
-    blocks: Vec<Bytes>,
-    /// Whether the last of them is the `end`.
-    ends: bool,
-}
-
-impl Page {
-    /// The events that follow `cursor`.
-    pub(super) fn new(cursor: Seq, blocks: Vec<Bytes>, ends: bool) -> Self {
-        Self {
-            base: cursor.0,
-            blocks,
-            ends,
-        }
-    }
-
-    /// The number of the last event.
-    pub(super) fn last(&self) -> Seq {
-        Seq(self.base + self.blocks.len() as u64)
-    }
-
-    /// Whether the last event is the `end`.
-    pub(super) const fn ends(&self) -> bool {
-        self.ends
-    }
-
-    /// The blocks behind `cursor`.
-    pub(super) fn after(&self, cursor: Seq) -> impl Iterator<Item = Bytes> + '_ {
-        let skip = usize::try_from(cursor.0.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        self.blocks.iter().skip(skip).cloned()
-    }
-
-    fn next(&self, cursor: Seq) -> Option<Next> {
-        let index = usize::try_from(cursor.0.checked_sub(self.base)?).ok()?;
-        let block = self.blocks.get(index)?.clone();
-        let seq = cursor.next();
-        Some(Next::Block {
-            seq,
-            block,
-            last: self.ends && seq == self.last(),
-        })
-    }
-}
-
-/// What a reader that is behind has fetched, or is fetching.
+/// A reader's page, from the moment it is asked for until it is read.
 #[derive(Default)]
 pub(super) enum CatchUp {
-    /// It needs none.
+    /// No page is needed.
     #[default]
-    Done,
-    Fetching(BoxFuture<'static, Option<Page>>),
-    Holding(Page),
+    Idle,
+    /// A page is on its way; `None` if it will never come.
+    Fetching(BoxFuture<'static, Option<Batch>>),
+    /// A page is being read.
+    Holding(Batch),
 }
 
 impl CatchUp {
-    /// The event behind `cursor`, if it is here or on its way.
+    /// Begins to fetch the page after `cursor`.
+    pub(super) fn fetch(&mut self, source: &Arc<dyn Source>, cursor: Seq) {
+        *self = Self::Fetching(fetch(Arc::clone(source), cursor).boxed());
+    }
+
+    /// The event after `cursor`, if it is in a page that is here or on its way. `Ready(None)` says
+    /// that it is not, and that there is no page any more.
     pub(super) fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Option<Next>> {
         if let Self::Fetching(fetching) = self {
             match fetching.poll_unpin(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(page)) => *self = Self::Holding(page),
                 Poll::Ready(None) => {
-                    *self = Self::Done;
-                    return Poll::Ready(Some(Next::Nothing));
+                    *self = Self::Idle;
+                    return Poll::Ready(Some(Next::Closed));
                 }
             }
         }
-        if let Self::Holding(page) = self {
-            let next = page.next(cursor);
-            if next.is_none() {
-                *self = Self::Done;
-            }
-            return Poll::Ready(next);
+        let next = match self {
+            Self::Holding(page) => page.next(cursor),
+            Self::Idle | Self::Fetching(_) => None,
+        };
+        if next.is_none() {
+            *self = Self::Idle;
         }
-        Poll::Ready(None)
-    }
-
-    pub(super) const fn is_fetching(&self) -> bool {
-        matches!(self, Self::Fetching(_))
-    }
-
-    /// Begins to fetch what is behind `cursor`.
-    pub(super) fn fetch(&mut self, elsewhere: &Arc<dyn Elsewhere>, cursor: Seq) {
-        *self = Self::Fetching(fetch(Arc::clone(elsewhere), cursor).boxed());
+        Poll::Ready(next)
     }
 }
 
 impl fmt::Debug for CatchUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Done => "Done",
+            Self::Idle => "Idle",
             Self::Fetching(_) => "Fetching",
             Self::Holding(_) => "Holding",
         })
     }
 }
 
-/// Waits for the page behind `cursor`; `None` if it will never come.
-async fn fetch(elsewhere: Arc<dyn Elsewhere>, cursor: Seq) -> Option<Page> {
+/// Fetches the page after `cursor`, however long the source does not answer; `None` if the page is
+/// missing for too long.
+async fn fetch(source: Arc<dyn Source>, cursor: Seq) -> Option<Batch> {
     let mut missing_since = None;
     loop {
-        match elsewhere.page(cursor).await {
-            Ok(page) if !page.blocks.is_empty() => return Some(page),
-            // While nobody answers nobody can say that the events are lost.
+        match source.page(cursor).await {
+            Ok(page) if !page.events.is_empty() => return Some(page),
+            // While the source does not answer, nobody can say that the page is lost.
             Err(PageError::Unavailable) => missing_since = None,
             Ok(_) | Err(PageError::Missing) => {
                 let since = *missing_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= MISSING_PATIENCE {
+                if since.elapsed() >= MISSING_PAGE_TIMEOUT {
                     return None;
                 }
             }
         }
-        // Not all in step.
-        tokio::time::sleep(RETRY_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
+        // A random pause, so that not all readers ask in one moment.
+        sleep(PAGE_RETRY_INTERVAL.mul_f64(0.5 + rand::random::<f64>())).await;
     }
 }

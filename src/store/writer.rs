@@ -1,118 +1,137 @@
-//! The one writer of a reply: numbers events, encodes them, and adds them to the log in batches.
+//! The one writer of a reply: numbers events, encodes them, and appends them to the log.
 //!
-//! All events of one upstream read are one batch: one allocation, one lock, one wake-up. A writer
-//! never waits: what other replicas are to have is copied from the log by a task of its own, and
-//! the log, which is bounded, is the queue. A writer that is dropped before its `end` writes one
-//! itself, so that no reply can be left without.
+//! The events of one [`Writer::append`] are one batch: they share an allocation, a lock and a
+//! wake-up. A writer never waits: replication reads from the log, which is bounded, and the log is
+//! its queue. A writer that is dropped before its `end` writes one itself, so that no reply can be
+//! left without.
 
-use std::{sync::Arc, task::Waker};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
-    log::{Log, Origin},
-    memory::Memory,
+    error::AppendError,
+    local_log::{Commit, LocalLog},
+    log::Log,
 };
 use crate::event::{
-    Created, End, ErrorCode, Pad, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
+    self, End, ErrorCode, Pad, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
 };
 
-/// The most events of one reply. Stops an upstream that sends a byte a chunk from turning the
-/// bound on the text into a hundred times as much log.
-pub(super) const MAX_EVENTS: u64 = 1 << 18;
-
-/// The log takes no more events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// As many events are in it as a reply may have.
-    #[error("the reply has {MAX_EVENTS} events")]
-    Full,
-    /// It has its `end`.
-    #[error("the reply has ended")]
-    Ended,
+/// What came of creating a reply.
+#[derive(Debug)]
+pub enum Created {
+    /// A new reply; its `start` is appended.
+    New(Writer),
+    /// The reply that the same idempotency key already started.
+    Existing(Log),
 }
 
-/// The right to add to one log.
+/// What happens when a reply has its `end`; it is given the size of the log.
+pub(super) struct OnEnd(pub(super) Box<dyn FnOnce(usize) + Send>);
+
+impl fmt::Debug for OnEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnEnd")
+    }
+}
+
+/// The right to append to one log.
 #[derive(Debug)]
 pub struct Writer {
-    log: Arc<Log>,
-    store: Arc<Memory>,
+    log: Arc<LocalLog>,
+    /// `None` once the `end` is appended.
+    on_end: Option<OnEnd>,
     pad: bool,
     last: Seq,
-    ended: bool,
-    bytes: usize,
+    /// The memory that the log takes.
+    log_bytes: usize,
     transcript: Transcript,
+    /// Scratch space: the batch that is being encoded, and where each of its events ends.
     encoded: Vec<u8>,
     ends: Vec<usize>,
-    wakers: Vec<Waker>,
 }
 
 impl Writer {
-    /// Opens a log and writes its `start`.
-    pub(super) fn open(store: Arc<Memory>, id: ReplyId, origin: Origin, pad: bool) -> Self {
-        let created = Created::now();
+    /// Opens a log and appends its `start`. `pad` says whether deltas get a pad.
+    pub(super) fn open(id: ReplyId, commit: Commit, pad: bool, on_end: OnEnd) -> Self {
+        let created = event::Created::now();
         let mut writer = Self {
-            log: Arc::new(Log::new(id, created, origin)),
-            store,
+            log: Arc::new(LocalLog::new(id, created, commit)),
+            on_end: Some(on_end),
             pad,
             last: Seq::ZERO,
-            ended: false,
-            bytes: 0,
+            log_bytes: 0,
             transcript: Transcript::default(),
             encoded: Vec::new(),
             ends: Vec::new(),
-            wakers: Vec::new(),
         };
-        writer.add(&[ReplyEvent::Start { reply: id, created }], false);
+        // An empty log takes its first event.
+        let _ = writer.append(&[ReplyEvent::Start { reply: id, created }]);
         writer
     }
 
     /// The log that is written.
     #[must_use]
-    pub const fn log(&self) -> &Arc<Log> {
+    pub const fn log(&self) -> &Arc<LocalLog> {
         &self.log
     }
 
-    /// The text that is in the log.
+    /// The text of the events that are appended.
     #[must_use]
     pub const fn transcript(&self) -> &Transcript {
         &self.transcript
     }
 
-    /// Adds a batch of events, none of them an `end`, in order and without a gap.
+    /// Appends a batch of events, none of them an `end`, in order and without a gap.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]; nothing of the batch was added then, and nothing but an `end` will be.
+    /// [`AppendError`]: no event of the batch was appended, and from now on the log takes an `end`
+    /// at most.
     pub fn append(&mut self, events: &[ReplyEvent]) -> Result<(), AppendError> {
         debug_assert!(
             !events
                 .iter()
                 .any(|event| matches!(event, ReplyEvent::End(_)))
         );
-        // One number stays free for the end.
-        if self.last.0 + events.len() as u64 >= MAX_EVENTS {
-            return Err(AppendError::Full);
+        let batch = self.encode(events);
+        let mut from = 0;
+        let encoded = self
+            .ends
+            .iter()
+            .map(|to| batch.slice(std::mem::replace(&mut from, *to)..*to));
+        self.log.append(encoded)?;
+        self.last = Seq(self.last.0 + events.len() as u64);
+        self.log_bytes += footprint(batch.len(), events.len());
+        for event in events {
+            match event {
+                ReplyEvent::Delta { text } => self.transcript.append(text),
+                ReplyEvent::Replace { text, .. } => self.transcript.replace(text),
+                ReplyEvent::Start { .. } | ReplyEvent::Notice(_) | ReplyEvent::End(_) => {}
+            }
         }
-        if self.add(events, false) {
-            Ok(())
-        } else {
-            Err(AppendError::Ended)
-        }
+        Ok(())
     }
 
-    /// Adds the one `end`.
+    /// Appends the one `end`.
     pub fn end(mut self, end: End) {
         self.close(end);
     }
 
     fn close(&mut self, end: End) {
-        self.ended = true;
-        self.add(&[ReplyEvent::End(end)], true);
-        self.store.ended(self.log.id(), self.bytes);
+        let Some(OnEnd(on_end)) = self.on_end.take() else {
+            return;
+        };
+        let end = self.encode(&[ReplyEvent::End(end)]);
+        self.log_bytes += footprint(end.len(), 1);
+        // An error means that the log has the `end` of another replica, and that one counts.
+        let _ = self.log.append_end(end);
+        on_end(self.log_bytes);
     }
 
-    fn add(&mut self, events: &[ReplyEvent], ends: bool) -> bool {
+    /// Encodes events to follow the last one appended, and fills `ends`.
+    fn encode(&mut self, events: &[ReplyEvent]) -> Bytes {
         self.encoded.clear();
         self.ends.clear();
         let mut seq = self.last;
@@ -123,33 +142,20 @@ impl Writer {
             self.ends.push(self.encoded.len());
         }
         // Exactly as long as its content: the log keeps it.
-        let batch = Bytes::copy_from_slice(&self.encoded);
-        let mut from = 0;
-        let blocks = self
-            .ends
-            .iter()
-            .map(|to| batch.slice(std::mem::replace(&mut from, *to)..*to));
-        let added = self.log.add(blocks, ends, &mut self.wakers);
-        if added {
-            self.last = seq;
-            self.bytes += batch.len() + events.len() * size_of::<Bytes>();
-            for event in events {
-                match event {
-                    ReplyEvent::Delta { text } => self.transcript.append(text),
-                    ReplyEvent::Replace { text, .. } => self.transcript.replace(text),
-                    ReplyEvent::Start { .. } | ReplyEvent::Notice(_) | ReplyEvent::End(_) => {}
-                }
-            }
-        }
-        added
+        Bytes::copy_from_slice(&self.encoded)
     }
 }
 
-/// A generation that ends in any other way than by [`Writer::end`] (its task was dropped, its
-/// thread has died) has met a fault of ours.
+/// The memory that a batch takes in a log.
+const fn footprint(encoded: usize, events: usize) -> usize {
+    encoded + events * size_of::<Bytes>()
+}
+
+/// A generation that ends in any other way than by [`Writer::end`] has a bug: its task was dropped,
+/// or its thread has died.
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.ended {
+        if self.on_end.is_none() {
             return;
         }
         self.close(End {

@@ -105,19 +105,19 @@ impl Viewer {
         let must_leave = self.on_drain.must_leave(cx);
         match self.reader.poll_next(self.cursor, cx) {
             // If the terminal event is ready, it is sent instead of a reconnect hint.
-            Poll::Pending | Poll::Ready(Next::Block { last: false, .. }) if must_leave => {
+            Poll::Pending | Poll::Ready(Next::Event { last: false, .. }) if must_leave => {
                 self.phase = Phase::Closing;
                 Poll::Ready(Some(reconnect_hint(self.cursor)))
             }
-            Poll::Ready(Next::Block { seq, block, last }) => {
+            Poll::Ready(Next::Event { seq, bytes, last }) => {
                 self.cursor = seq;
-                let event = self.opened(block);
+                let event = self.opened(bytes);
                 if last {
                     self.phase = Phase::Closing;
                 }
                 Poll::Ready(Some(event))
             }
-            Poll::Ready(Next::Nothing) => {
+            Poll::Ready(Next::Closed) => {
                 self.phase = Phase::Closing;
                 Poll::Ready(None)
             }

@@ -1,5 +1,7 @@
 //! Viewers in paused time.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::{
     event::{End, ReplyEvent, Status, Timing},
     shutdown::DrainSignal,
-    store::{self, Created, Store, Writer},
+    store::{self, Created, Log, Reader, Store, Writer},
 };
 
 const PING: Duration = Duration::from_secs(10);
@@ -57,6 +59,10 @@ fn end_of(writer: &Writer) -> End {
     }
 }
 
+fn reader(writer: &Writer) -> Reader {
+    Log::from(Arc::clone(writer.log())).reader()
+}
+
 /// A viewer that never leaves before the end.
 fn staying(writer: &Writer, cursor: Seq) -> Viewer {
     staying_despite(writer, cursor, &DrainSignal::default())
@@ -64,13 +70,13 @@ fn staying(writer: &Writer, cursor: Seq) -> Viewer {
 
 fn staying_despite(writer: &Writer, cursor: Seq, signal: &DrainSignal) -> Viewer {
     let on_drain = OnDrain::Stay(signal.guard());
-    Viewer::new(writer.log().reader(), cursor, PING, on_drain)
+    Viewer::new(reader(writer), cursor, PING, on_drain)
 }
 
 /// A viewer of all events that leaves when it is told to.
 fn leaving(writer: &Writer, signal: &DrainSignal) -> Viewer {
     let on_drain = OnDrain::Leave(signal.watch().unwrap());
-    Viewer::new(writer.log().reader(), Seq::ZERO, PING, on_drain)
+    Viewer::new(reader(writer), Seq::ZERO, PING, on_drain)
 }
 
 /// Checks that an event is a reconnect hint at a cursor.

@@ -1,6 +1,6 @@
 //! When a reply stops, how long it is kept, and how many there may be.
 
-use rasta_stream::store::StopRequest;
+use rasta_stream::store::{Log, StopRequest};
 use serde_json::json;
 
 use crate::support::{
@@ -210,7 +210,9 @@ async fn a_client_that_sends_half_a_body_is_let_go_of() {
 async fn the_first_of_two_stops_decides() {
     let app = spawn_scenario("silent", &[]).await;
     let path = app.start("river").await;
-    let log = app.log(&path).await;
+    let Log::Local(log) = app.log(&path).await else {
+        panic!("this replica writes it")
+    };
     log.request_stop(StopRequest::Viewer);
     log.request_stop(StopRequest::Shutdown);
     let events = app.events(&path, 0).await.rest().await;

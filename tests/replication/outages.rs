@@ -115,7 +115,7 @@ async fn an_end_that_another_replica_has_written_stands_and_the_producer_stops()
     let log = here.log(&path).await;
     let written = async {
         loop {
-            let last = log.tail().0.0;
+            let last = log.position().seq.0;
             let block = format!("id: {}\nevent: end\ndata: {end}\n\n", last + 1);
             let entry = format!("{}-0", last + 1);
             let words = [

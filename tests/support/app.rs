@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rasta_stream::{
@@ -198,7 +195,7 @@ impl TestApp {
     }
 
     /// The log of a reply, by its path.
-    pub async fn log(&self, path: &str) -> Arc<Log> {
+    pub async fn log(&self, path: &str) -> Log {
         let id = path.rsplit('/').next().unwrap().parse().unwrap();
         self.store.find(id).await.unwrap().unwrap()
     }

@@ -1,9 +1,9 @@
-//! Replies in memory: found, kept, let go.
+//! Replies in memory: found, kept, evicted.
 
 use super::*;
 use crate::{
     event::{End, Seq, Status, Timing, Transcript},
-    store::Store,
+    store::{Store, batch::Position},
 };
 
 fn store(max_replies: usize) -> Store {
@@ -49,7 +49,8 @@ async fn a_reply_can_be_found_as_soon_as_it_is_created() {
     let store = store(10);
     let writer = started(&store).await;
     let log = store.find(writer.log().id()).await.unwrap().unwrap();
-    assert_eq!(log.tail(), (Seq(1), false));
+    let seq = Seq(1);
+    assert_eq!(log.position(), Position { seq, ended: false });
     assert_eq!(store.running(), 1);
 }
 
@@ -129,7 +130,7 @@ async fn a_dropped_writer_leaves_an_end_behind() {
     let writer = started(&store).await;
     let log = Arc::clone(writer.log());
     drop(writer);
-    let end = log.snapshot().await.unwrap().end.unwrap();
+    let end = log.end().unwrap();
     assert_eq!(end.status, Status::Failed);
     assert_eq!(end.error.unwrap().code, crate::event::ErrorCode::Internal);
     assert_eq!(store.running(), 0);

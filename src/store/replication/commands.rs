@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     event::{ReplyId, Seq, hex},
-    store::Request,
+    store::idempotency::Request,
 };
 
 /// How many entries one read asks for at most.

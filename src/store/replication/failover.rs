@@ -35,14 +35,15 @@ async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
     let entries = watching.ask(&pipe).await?.into_iter().nth(1);
     let entries = entries.and_then(commands::entries).ok_or(Trouble)?;
     let stored = entries.len();
-    let (blocks, ends) = in_a_row(Seq::ZERO, entries);
-    let last = Seq(blocks.len() as u64);
-    if mirror.log().tail().0 > last {
+    let stored_log = in_a_row(Seq::ZERO, entries);
+    let last = stored_log.position().seq;
+    let (blocks, ends) = (stored_log.events, stored_log.ended);
+    if mirror.log().position().seq > last {
         // Redis and the producer were lost together, and viewers here have seen more than is
         // left. They are let go; when they come back they are told.
         let name = id.short();
         info!(reply = name.as_str(); "a reply was lost together with its producer");
-        mirror.log().vanish();
+        mirror.log().invalidate();
     }
     if blocks.is_empty() || ends {
         watching.done().await;

@@ -30,9 +30,11 @@ use super::{
 use crate::{
     event::{self, ReplyId, Seq},
     store::{
-        Unavailable,
+        batch::Batch,
+        error::Unavailable,
         log::Log,
-        page::{Elsewhere, Page, PageError},
+        page::{PageError, Source},
+        remote_log::RemoteLog,
     },
 };
 
@@ -40,17 +42,13 @@ use crate::{
 const LINGER: Duration = Duration::from_secs(10);
 /// How long a mirror waits for a message before it looks by itself. A message can be lost.
 const LOOK: Duration = Duration::from_secs(1);
-/// The newest events that a mirror keeps, by number and by size. Bounds what a reply costs a
-/// replica that only reads it.
-const KEPT_EVENTS: usize = 128;
-const KEPT_BYTES: usize = 64 << 10;
 /// The most that a page holds, unless its only event is longer. A viewer that does not read keeps
 /// its page.
 const PAGE_BYTES: usize = 16 << 10;
 
 /// A reply that another replica produces.
 pub(super) struct Mirror {
-    log: Arc<Log>,
+    log: Arc<RemoteLog>,
     pub(super) owner: String,
     wake: Notify,
     /// When its readers were last made known to the producer.
@@ -77,9 +75,9 @@ impl fmt::Debug for Copied {
 }
 
 /// The log of a reply that is not produced here.
-pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<Log>>, Unavailable> {
+pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Log>, Unavailable> {
     if let Some(mirror) = redis.mirrors.lock().get(&id) {
-        return Ok(Some(Arc::clone(&mirror.log)));
+        return Ok(Some(Arc::clone(&mirror.log).into()));
     }
     let (answers, connection) = redis.ask(&commands::outline(id)).await?;
     let mut answers = answers.into_iter();
@@ -113,17 +111,20 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
         owner: owner.clone(),
         count: Arc::new(AtomicUsize::new(commands::PAGE)),
     });
-    let ended = last.ends;
-    let log = Arc::new(Log::elsewhere(
-        id, created, copied, last.block, last.seq, ended,
-    ));
+    let newest = Batch {
+        after: Seq(last.seq.0.saturating_sub(1)),
+        events: vec![last.block],
+        ended: last.ends,
+    };
+    let ended = newest.ended;
+    let log = Arc::new(RemoteLog::new(id, created, copied, newest));
     if ended {
-        return Ok(Some(log));
+        return Ok(Some(log.into()));
     }
     let mirror = {
         let mut mirrors = redis.mirrors.lock();
         if let Some(mirror) = mirrors.get(&id) {
-            return Ok(Some(Arc::clone(&mirror.log)));
+            return Ok(Some(Arc::clone(&mirror.log).into()));
         }
         let mirror = Arc::new(Mirror {
             log,
@@ -141,7 +142,7 @@ pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Arc<L
         redis: Arc::clone(redis),
         mirror,
     }));
-    Ok(Some(log))
+    Ok(Some(log.into()))
 }
 
 /// That somebody keeps a mirror up to date. Whatever ends it, no viewer is left with a log that
@@ -156,8 +157,8 @@ impl Drop for Following {
         let log = &self.mirror.log;
         self.redis.mirrors.lock().remove(&log.id());
         self.redis.subscribe(Subscription::End(log.id()));
-        if !log.tail().1 {
-            log.vanish();
+        if !log.position().ended {
+            log.invalidate();
         }
     }
 }
@@ -165,7 +166,7 @@ impl Drop for Following {
 /// Keeps a mirror up to date until the reply ends, or nobody has read it for a while.
 async fn follow(following: Following) {
     let Following { redis, mirror } = &following;
-    while !mirror.log.tail().1 && !mirror.log.is_gone() && mirror.log.idle() < LINGER {
+    while !mirror.log.position().ended && !mirror.log.is_invalid() && mirror.log.unread() < LINGER {
         if read(redis, mirror).await {
             continue;
         }
@@ -179,7 +180,7 @@ async fn read(redis: &Redis, mirror: &Mirror) -> bool {
     let Some(connection) = redis.link.connection() else {
         return false;
     };
-    let (tail, _) = mirror.log.tail();
+    let tail = mirror.log.position().seq;
     let pipe = commands::page(mirror.log.id(), tail, commands::PAGE);
     let Ok(answers) = redis.link.ask(&connection, &pipe).await else {
         return false;
@@ -188,30 +189,26 @@ async fn read(redis: &Redis, mirror: &Mirror) -> bool {
         return false;
     };
     let full = entries.len() == commands::PAGE;
-    let (blocks, ends) = in_a_row(tail, entries);
-    let some = !blocks.is_empty();
-    if some {
-        let blocks = blocks.into_iter();
-        mirror.log.add(blocks, ends, &mut Vec::new());
-        mirror.log.forget_all_but(KEPT_EVENTS, KEPT_BYTES);
-    }
-    some && full && !ends
+    let batch = in_a_row(tail, entries);
+    let followed = mirror.log.append(&batch).is_ok() && !batch.events.is_empty();
+    followed && full && !batch.ended
 }
 
 /// The blocks of those entries that follow `cursor` without a gap, up to the first `end`.
-pub(super) fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> (Vec<Bytes>, bool) {
-    let (mut blocks, mut seq) = (Vec::with_capacity(entries.len()), cursor);
+pub(super) fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> Batch {
+    let mut batch = Batch {
+        after: cursor,
+        events: Vec::with_capacity(entries.len()),
+        ended: false,
+    };
     for entry in entries {
-        if entry.seq != seq.next() {
+        if batch.ended || entry.seq != batch.position().seq.next() {
             break;
         }
-        seq = entry.seq;
-        blocks.push(entry.block);
-        if entry.ends {
-            return (blocks, true);
-        }
+        batch.events.push(entry.block);
+        batch.ended = entry.ends;
     }
-    (blocks, false)
+    batch
 }
 
 /// How many of the blocks one page holds.
@@ -225,7 +222,7 @@ fn fitting(blocks: &[Bytes]) -> usize {
 }
 
 impl Mirror {
-    pub(super) const fn log(&self) -> &Arc<Log> {
+    pub(super) const fn log(&self) -> &Arc<RemoteLog> {
         &self.log
     }
 
@@ -239,7 +236,7 @@ impl Mirror {
     pub(super) fn to_be_marked(&self, every: Duration) -> bool {
         let mut marked = self.marked.lock();
         let ago = marked.map_or(Duration::MAX, |marked| marked.elapsed());
-        let due = ago >= every && self.log.idle() <= ago;
+        let due = ago >= every && self.log.unread() <= ago;
         if due {
             *marked = Some(Instant::now());
         }
@@ -258,8 +255,8 @@ impl Mirror {
     }
 }
 
-impl Elsewhere for Copied {
-    fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Page, PageError>> {
+impl Source for Copied {
+    fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Batch, PageError>> {
         let (redis, id) = (self.redis.upgrade(), self.id);
         let next_count = Arc::clone(&self.count);
         async move {
@@ -269,19 +266,20 @@ impl Elsewhere for Copied {
             let asked = redis.ask(&commands::page(id, cursor, count)).await;
             let (answers, _) = asked.map_err(|Unavailable| PageError::Unavailable)?;
             let entries = answers.into_iter().next().and_then(commands::entries);
-            let (mut blocks, ends) = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
-            let (all, fitting) = (blocks.len(), fitting(&blocks));
+            let mut page = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
+            let (all, fitting) = (page.events.len(), fitting(&page.events));
             if all == 0 {
                 return Err(PageError::Missing);
             }
-            blocks.truncate(fitting);
+            page.events.truncate(fitting);
+            page.ended &= fitting == all;
             let count = if fitting < all {
                 fitting
             } else {
                 (count * 2).min(commands::PAGE)
             };
             next_count.store(count, Ordering::Relaxed);
-            Ok(Page::new(cursor, blocks, ends && fitting == all))
+            Ok(page)
         }
         .boxed()
     }
@@ -298,7 +296,7 @@ impl Elsewhere for Copied {
         .boxed()
     }
 
-    fn turn(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>> {
+    fn snapshot_permit(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>> {
         let wholes = self.redis.upgrade().map(|redis| Arc::clone(&redis.wholes));
         async move { wholes?.acquire_owned().await.ok() }.boxed()
     }
@@ -315,8 +313,8 @@ mod tests {
             ends: *ends,
             owner: None,
         };
-        let (blocks, ends) = in_a_row(Seq(cursor), stored.iter().map(entry).collect());
-        (blocks.len(), ends)
+        let batch = in_a_row(Seq(cursor), stored.iter().map(entry).collect());
+        (batch.events.len(), batch.ended)
     }
 
     #[test]

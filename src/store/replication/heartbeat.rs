@@ -20,7 +20,7 @@ use super::{
     failover,
     follower::Mirror,
 };
-use crate::store::log::{Log, StopRequest};
+use crate::store::local_log::{LocalLog, StopRequest};
 
 /// How long a mark of readers is valid, and how soon it is renewed.
 const MARK: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ pub(super) async fn run(redis: Arc<Redis>) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let running = running(&redis);
+        let running = redis.memory.running_logs();
         let asked = match redis.link.connection() {
             Some(connection) => round(&redis, &connection, &running, &mut absent).await,
             None => Err(Trouble),
@@ -49,16 +49,10 @@ pub(super) async fn run(redis: Arc<Redis>) {
     }
 }
 
-fn running(redis: &Redis) -> Vec<Arc<Log>> {
-    let mut logs = redis.memory.logs();
-    logs.retain(|log| !log.written().1);
-    logs
-}
-
 async fn round(
     redis: &Arc<Redis>,
     connection: &Connection,
-    running: &[Arc<Log>],
+    running: &[Arc<LocalLog>],
     absent: &mut HashMap<String, Instant>,
 ) -> Result<(), Trouble> {
     let mirrors: Vec<Arc<Mirror>> = redis.mirrors.lock().values().cloned().collect();
@@ -109,7 +103,7 @@ async fn round(
 }
 
 /// Does what others want: `values` are a stop and a mark of readers for each of the logs.
-fn heed(logs: &[Arc<Log>], values: &[Value]) {
+fn heed(logs: &[Arc<LocalLog>], values: &[Value]) {
     for (log, values) in logs.iter().zip(values.chunks(2)) {
         let there = |index: usize| matches!(values.get(index), Some(Value::BulkString(_)));
         if there(0) {

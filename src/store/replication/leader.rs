@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{ReplyId, Seq},
-    store::log::Log,
+    store::{batch::Position, local_log::LocalLog},
 };
 
 /// The most events of one append. Bounds the size of one command after a long outage.
@@ -38,7 +38,7 @@ enum Compared {
 }
 
 /// Copies a log whose `start` was copied in this epoch, to its end. Readers here see what is copied.
-pub(super) async fn copy(redis: &Redis, log: &Log, epoch: u64) {
+pub(super) async fn copy(redis: &Redis, log: &LocalLog, epoch: u64) {
     let copied = AssertUnwindSafe(copy_to_end(redis, log, epoch));
     if copied.catch_unwind().await.is_err() {
         // A fault of ours; those who read it here are not to wait for ever.
@@ -46,10 +46,11 @@ pub(super) async fn copy(redis: &Redis, log: &Log, epoch: u64) {
     }
 }
 
-async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
+async fn copy_to_end(redis: &Redis, log: &LocalLog, mut epoch: u64) {
     let mut copied = Seq(1);
     let mut changes = redis.link.changes();
-    while log.written() != (copied, true) {
+    let ended_at = |seq| Position { seq, ended: true };
+    while log.appended() != ended_at(copied) {
         let connection = match redis.link.state() {
             State::Up(connection) => connection,
             State::Reconnecting => {
@@ -58,11 +59,11 @@ async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
                 continue;
             }
             State::Down => {
-                let (last, ended) = log.written();
-                log.deliver(last);
+                let Position { seq: last, ended } = log.appended();
+                log.commit(last);
                 tokio::select! {
                     _ = changes.changed() => {}
-                    _ = log.to_copy(last, 0), if !ended => {}
+                    _ = log.appended_after(last, 0), if !ended => {}
                 }
                 continue;
             }
@@ -71,7 +72,7 @@ async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
             match compare(redis, &connection, log, copied).await {
                 Ok(Compared::Upto(seq)) => {
                     (copied, epoch) = (seq, connection.epoch);
-                    log.deliver(copied);
+                    log.commit(copied);
                 }
                 Ok(Compared::Ended) => return show_all(log).await,
                 Err(Trouble) => sleep(PAUSE).await,
@@ -79,13 +80,13 @@ async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
             continue;
         }
         let batch = tokio::select! {
-            batch = log.to_copy(copied, BATCH) => batch,
+            batch = log.appended_after(copied, BATCH) => batch,
             _ = changes.changed() => continue,
         };
-        match append(redis, &connection, log, copied, &batch.blocks, batch.ends).await {
+        match append(redis, &connection, log, copied, &batch.events, batch.ended).await {
             Ok(true) => {
-                copied = Seq(copied.0 + batch.blocks.len() as u64);
-                log.deliver(copied);
+                copied = batch.position().seq;
+                log.commit(copied);
             }
             // Something else stands there than what was left there.
             Ok(false) => epoch = UNKNOWN,
@@ -95,21 +96,21 @@ async fn copy_to_end(redis: &Redis, log: &Log, mut epoch: u64) {
 }
 
 /// Lets readers here see the rest of a log that is no longer copied.
-async fn show_all(log: &Log) {
+async fn show_all(log: &LocalLog) {
     loop {
-        let (last, ended) = log.written();
-        log.deliver(last);
+        let Position { seq: last, ended } = log.appended();
+        log.commit(last);
         if ended {
             return;
         }
-        log.to_copy(last, 0).await;
+        log.appended_after(last, 0).await;
     }
 }
 
 async fn append(
     redis: &Redis,
     connection: &Connection,
-    log: &Log,
+    log: &LocalLog,
     after: Seq,
     blocks: &[Bytes],
     ends: bool,
@@ -127,7 +128,7 @@ async fn append(
 async fn compare(
     redis: &Redis,
     connection: &Connection,
-    log: &Log,
+    log: &LocalLog,
     copied: Seq,
 ) -> Result<Compared, Trouble> {
     let pipe = commands::compare(log.id(), copied);
@@ -160,14 +161,14 @@ enum Stands {
     Broken,
 }
 
-fn stands(log: &Log, before: Seq, entries: &[Entry]) -> Stands {
-    let ours = log.written_after(before, entries.len());
+fn stands(log: &LocalLog, before: Seq, entries: &[Entry]) -> Stands {
+    let ours = log.batch_after(before, entries.len());
     let mut seq = before;
     for (index, entry) in entries.iter().enumerate() {
         if entry.seq != seq.next() {
             return Stands::Broken;
         }
-        if ours.blocks.get(index) != Some(&entry.block) {
+        if ours.events.get(index) != Some(&entry.block) {
             return if entry.ends {
                 Stands::Ended {
                     after: seq,
@@ -186,13 +187,13 @@ fn stands(log: &Log, before: Seq, entries: &[Entry]) -> Stands {
 async fn take_over(
     redis: &Redis,
     connection: &Connection,
-    log: &Log,
+    log: &LocalLog,
     after: Seq,
     end: Bytes,
     entries: &[Entry],
 ) -> Compared {
     let name = log.id().short();
-    if log.cut(after, end) {
+    if log.truncate_and_end(after, end).is_ok() {
         warn!(reply = name.as_str(); "another replica took this one for lost and ended the reply");
     } else {
         // The viewers here have seen more while Redis could not be reached. They keep it.
@@ -211,7 +212,7 @@ async fn take_over(
 }
 
 /// Rewrites a copy that is gone or broken, unless it was ended elsewhere.
-async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Compared, Trouble> {
+async fn heal(redis: &Redis, connection: &Connection, log: &LocalLog) -> Result<Compared, Trouble> {
     let key = commands::events_key(log.id());
     let name = log.id().short();
     let mut watching = redis.link.watching(connection.epoch).await?;
@@ -231,15 +232,15 @@ async fn heal(redis: &Redis, connection: &Connection, log: &Log) -> Result<Compa
             }
             Stands::Upto(_) | Stands::Broken => {}
         }
-        let all = log.written_after(Seq::ZERO, usize::MAX);
+        let all = log.batch_after(Seq::ZERO, usize::MAX);
         let pointer = redis.pointers.lock().get(&log.id()).cloned();
-        let terms = redis.terms(log.id(), pointer.as_ref(), all.ends);
-        let pipe = commands::rewrite(&terms, &all.blocks, all.ends);
+        let terms = redis.terms(log.id(), pointer.as_ref(), all.ended);
+        let pipe = commands::rewrite(&terms, &all.events, all.ended);
         // Undone if anybody else has written meanwhile.
         if !watching.ask(&pipe).await?.is_empty() {
             watching.done().await;
-            info!(reply = name.as_str(), events = all.blocks.len(); "a reply was put back into Redis");
-            return Ok(Compared::Upto(Seq(all.blocks.len() as u64)));
+            info!(reply = name.as_str(), events = all.events.len(); "a reply was put back into Redis");
+            return Ok(Compared::Upto(Seq(all.events.len() as u64)));
         }
     }
 }
@@ -261,17 +262,15 @@ pub(super) async fn compare_ended(redis: Arc<Redis>) {
         }
         // Before the logs, which take longer: a POST with such a key may be waiting.
         restore_keys(&redis, &connection).await;
-        let ended = redis.memory.logs().into_iter();
-        let ended = ended.filter(|log| log.written().1);
-        let failed = futures_util::stream::iter(ended)
+        let failed = futures_util::stream::iter(redis.memory.ended_logs())
             .map(|log| {
                 let (redis, connection) = (&redis, &connection);
                 async move {
-                    let (last, _) = log.written();
+                    let last = log.appended().seq;
                     match compare(redis, connection, &log, last).await {
                         Ok(Compared::Upto(seq)) if seq < last => {
-                            let rest = log.written_after(seq, usize::MAX);
-                            let appended = append(redis, connection, &log, seq, &rest.blocks, true);
+                            let rest = log.batch_after(seq, usize::MAX);
+                            let appended = append(redis, connection, &log, seq, &rest.events, true);
                             appended.await != Ok(true)
                         }
                         compared => compared.is_err(),
@@ -300,7 +299,10 @@ async fn restore_keys(redis: &Redis, connection: &Connection) {
     for batch in pointers.chunks(BATCH) {
         let mut pipe = commands::several();
         for (id, pointer) in batch {
-            let ended = redis.memory.find(*id).is_some_and(|log| log.written().1);
+            let ended = redis
+                .memory
+                .find(*id)
+                .is_some_and(|log| log.appended().ended);
             commands::restore(&mut pipe, &redis.terms(*id, Some(pointer), ended));
         }
         if redis.link.ask(connection, &pipe).await.is_err() {
@@ -314,15 +316,15 @@ mod tests {
     use super::*;
     use crate::{
         event::{Created, ReplyId},
-        store::log::Origin,
+        store::local_log::Commit,
     };
 
-    fn log(blocks: &[&'static str]) -> Log {
-        let log = Log::new(ReplyId::random(), Created::now(), Origin::Copied);
-        let blocks = blocks
+    fn log(events: &[&'static str]) -> LocalLog {
+        let log = LocalLog::new(ReplyId::random(), Created::now(), Commit::OnAcknowledgement);
+        let events = events
             .iter()
-            .map(|block| Bytes::from_static(block.as_bytes()));
-        log.add(blocks, false, &mut Vec::new());
+            .map(|event| Bytes::from_static(event.as_bytes()));
+        log.append(events).unwrap();
         log
     }
 

@@ -35,10 +35,13 @@ use self::{
     pubsub::Subscription,
 };
 use super::{
-    CreateError, Created, Health, Request, Unavailable, Writer,
-    log::{Log, StopRequest},
+    error::{CreateError, Unavailable},
+    idempotency::Request,
+    local_log::StopRequest,
+    log::Log,
     memory::Memory,
     options::ReplicationOptions,
+    writer::{Created, Writer},
 };
 use crate::event::{ReplyId, Seq};
 
@@ -69,7 +72,7 @@ pub(super) struct Redis {
     /// This process's name among the replicas; a new one with each start.
     replica: String,
     link: Link,
-    memory: Arc<Memory>,
+    memory: Memory,
     mirrors: Mutex<HashMap<ReplyId, Arc<Mirror>>>,
     /// Of the replies that are produced here.
     pointers: Mutex<HashMap<ReplyId, Pointer>>,
@@ -104,7 +107,7 @@ impl fmt::Debug for Background {
 /// Whether a key leads to this reply or to another one.
 enum Claim {
     Ours,
-    Taken(Arc<Log>),
+    Taken(Log),
 }
 
 impl Redis {
@@ -115,14 +118,14 @@ impl Redis {
     /// What is wrong, in a few words that hold no secret.
     pub(super) async fn connect(
         options: &ReplicationOptions,
-        memory: Arc<Memory>,
+        memory: Memory,
         retention: Duration,
     ) -> Result<(Arc<Self>, Background), String> {
         let replica = Uuid::new_v4().to_string();
         let link = Link::open(options, &replica).await?;
         let (subscriptions, asked) = mpsc::unbounded_channel();
         let (let_go, gone) = mpsc::unbounded_channel();
-        memory.tell_of_let_go(let_go);
+        memory.on_evict(let_go);
         let redis = Arc::new(Self {
             replica,
             link,
@@ -148,16 +151,12 @@ impl Redis {
         Ok((redis, Background(tasks)))
     }
 
-    pub(super) fn health(&self) -> Health {
-        if self.link.is_up() {
-            Health::Up
-        } else {
-            Health::Down
-        }
+    pub(super) fn is_up(&self) -> bool {
+        self.link.is_up()
     }
 
     /// Resolves once every log that has its end is copied.
-    pub(super) async fn copied(&self) {
+    pub(super) async fn replicated(&self) {
         // The sender lives in `self`, so this cannot fail.
         let _ = self
             .uncopied
@@ -198,7 +197,7 @@ impl Redis {
             return Ok(Created::Existing(log));
         }
         self.link.connection_soon().await.ok_or(Unavailable)?;
-        let writer = match Memory::open(&self.memory, id) {
+        let writer = match self.memory.open(id) {
             Ok(writer) => writer,
             Err(refused) => {
                 if let Some(pointer) = &pointer {
@@ -207,9 +206,9 @@ impl Redis {
                 return Err(refused);
             }
         };
-        let start = writer.log().written_after(Seq::ZERO, 1);
+        let start = writer.log().batch_after(Seq::ZERO, 1);
         let terms = self.terms(id, pointer.as_ref(), false);
-        let pipe = commands::append(&terms, Seq::ZERO, &start.blocks, false);
+        let pipe = commands::append(&terms, Seq::ZERO, &start.events, false);
         let epoch = match self.ask(&pipe).await {
             Ok((answers, connection)) if commands::created(&answers) => connection.epoch,
             // Nobody knows whether it is there, and its key may have led somebody to it already. So
@@ -227,7 +226,7 @@ impl Redis {
             self.pointers.lock().insert(log.id(), pointer);
         }
         if epoch != UNKNOWN {
-            log.deliver(Seq(1));
+            log.commit(Seq(1));
         }
         self.uncopied.send_modify(|count| *count += 1);
         let this = Arc::clone(self);
@@ -282,10 +281,7 @@ impl Redis {
     }
 
     /// The reply that a key leads to already.
-    async fn existing(
-        self: &Arc<Self>,
-        pointer: &Pointer,
-    ) -> Result<Option<Arc<Log>>, CreateError> {
+    async fn existing(self: &Arc<Self>, pointer: &Pointer) -> Result<Option<Log>, CreateError> {
         let (answers, _) = self.ask(&commands::pointer_value(pointer)).await?;
         self.led_to(pointer, answers.first()).await
     }
@@ -295,7 +291,7 @@ impl Redis {
         self: &Arc<Self>,
         pointer: &Pointer,
         stored: Option<&Value>,
-    ) -> Result<Option<Arc<Log>>, CreateError> {
+    ) -> Result<Option<Log>, CreateError> {
         let Some(Value::BulkString(stored)) = stored else {
             return Ok(None);
         };
@@ -317,12 +313,9 @@ impl Redis {
     }
 
     /// As [`super::Store::find`].
-    pub(super) async fn find(
-        self: &Arc<Self>,
-        id: ReplyId,
-    ) -> Result<Option<Arc<Log>>, Unavailable> {
+    pub(super) async fn find(self: &Arc<Self>, id: ReplyId) -> Result<Option<Log>, Unavailable> {
         if let Some(log) = self.memory.find(id) {
-            return Ok(Some(log));
+            return Ok(Some(log.into()));
         }
         follower::find(self, id).await
     }

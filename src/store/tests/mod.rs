@@ -1,34 +1,67 @@
-//! What a log promises beyond its own file: to threads, to a copy, and to readers of what is no
-//! longer kept.
+//! What the logs promise: to readers, to the leader and the follower, and to threads.
 
-mod copied;
-mod elsewhere;
+mod local;
+mod remote;
+mod replicated;
 mod wakeups;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::log::{Log, Next, Origin};
-use crate::event::{Created, ReplyId, Seq};
+use super::{
+    batch::{Batch, Next, Position},
+    error::AppendError,
+    local_log::{Commit, LocalLog},
+    reader::Reader,
+};
+use crate::{
+    event::{Created, ReplyId, Seq},
+    store::log::Log,
+};
 
-fn log(origin: Origin) -> Arc<Log> {
-    Arc::new(Log::new(ReplyId::random(), Created::now(), origin))
+fn log(commit: Commit) -> Arc<LocalLog> {
+    Arc::new(LocalLog::new(ReplyId::random(), Created::now(), commit))
 }
 
-fn bytes(block: &'static str) -> Bytes {
-    Bytes::from_static(block.as_bytes())
+fn reader(log: &Arc<LocalLog>) -> Reader {
+    Log::from(Arc::clone(log)).reader()
 }
 
-fn add(log: &Log, blocks: &[&'static str], ends: bool) -> bool {
-    let blocks = blocks.iter().map(|block| bytes(block));
-    log.add(blocks, ends, &mut Vec::new())
+fn bytes(event: &'static str) -> Bytes {
+    Bytes::from_static(event.as_bytes())
 }
 
-fn block(seq: u64, block: &'static str, last: bool) -> Next {
-    Next::Block {
+fn append(log: &LocalLog, events: &[&'static str]) {
+    log.append(events.iter().map(|event| bytes(event))).unwrap();
+}
+
+fn end(log: &LocalLog) {
+    log.append_end(bytes("end")).unwrap();
+}
+
+fn event(seq: u64, event: &'static str, last: bool) -> Next {
+    Next::Event {
         seq: Seq(seq),
-        block: bytes(block),
+        bytes: bytes(event),
         last,
     }
+}
+
+fn batch(after: u64, events: &[&'static str], ended: bool) -> Batch {
+    Batch {
+        after: Seq(after),
+        events: events.iter().map(|event| bytes(event)).collect(),
+        ended,
+    }
+}
+
+fn running_at(seq: u64) -> Position {
+    let seq = Seq(seq);
+    Position { seq, ended: false }
+}
+
+fn ended_at(seq: u64) -> Position {
+    let seq = Seq(seq);
+    Position { seq, ended: true }
 }

@@ -16,14 +16,15 @@ use loom::{
 };
 
 use super::{
-    add, block, bytes,
-    elsewhere::{self, BLOCKS, Shared},
-    log,
+    append, batch, bytes, end, event, log,
+    remote::{self, EVENTS, Stored},
 };
 use crate::{
     event::Seq,
     store::{
-        log::{Log, Next, Origin, StopRequest},
+        batch::Next,
+        local_log::{Commit, LocalLog, StopRequest},
+        log::Log,
         sync::explore,
     },
 };
@@ -67,12 +68,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Reads on a thread of its own, from `cursor` until there is nothing more.
-fn follow(log: &Arc<Log>, mut cursor: Seq) -> thread::JoinHandle<Vec<Next>> {
-    let log = Arc::clone(log);
+fn follow(log: impl Into<Log>, mut cursor: Seq) -> thread::JoinHandle<Vec<Next>> {
+    let log = log.into();
     thread::spawn(move || {
         let mut reader = log.reader();
         let mut read = Vec::new();
-        while let next @ Next::Block { .. } = block_on(reader.read_after(cursor)) {
+        while let next @ Next::Event { .. } = block_on(reader.read_after(cursor)) {
             cursor = cursor.next();
             read.push(next);
         }
@@ -80,16 +81,16 @@ fn follow(log: &Arc<Log>, mut cursor: Seq) -> thread::JoinHandle<Vec<Next>> {
     })
 }
 
-/// Makes a copy on a thread of its own: whatever it takes may then be read.
-fn copy(log: &Arc<Log>) -> thread::JoinHandle<()> {
+/// Commits on a thread of its own whatever is appended, as the leader does.
+fn lead(log: &Arc<LocalLog>) -> thread::JoinHandle<()> {
     let log = Arc::clone(log);
     thread::spawn(move || {
-        let mut copied = Seq::ZERO;
+        let mut acknowledged = Seq::ZERO;
         loop {
-            let batch = block_on(log.to_copy(copied, usize::MAX));
-            copied.0 += batch.blocks.len() as u64;
-            log.deliver(copied);
-            if batch.ends {
+            let batch = block_on(log.appended_after(acknowledged, usize::MAX));
+            acknowledged = batch.position().seq;
+            log.commit(acknowledged);
+            if batch.ended {
                 return;
             }
         }
@@ -98,20 +99,20 @@ fn copy(log: &Arc<Log>) -> thread::JoinHandle<()> {
 
 fn whole() -> Vec<Next> {
     vec![
-        block(1, "a", false),
-        block(2, "b", false),
-        block(3, "end", true),
+        event(1, "a", false),
+        event(2, "b", false),
+        event(3, "end", true),
     ]
 }
 
 #[test]
 fn a_reader_is_woken_by_every_event() {
     let orders = explore(ALL, || {
-        let log = log(Origin::Here);
-        let reader = follow(&log, Seq::ZERO);
-        add(&log, &["a"], false);
-        add(&log, &["b"], false);
-        add(&log, &["end"], true);
+        let log = log(Commit::OnAppend);
+        let reader = follow(Arc::clone(&log), Seq::ZERO);
+        append(&log, &["a"]);
+        append(&log, &["b"]);
+        end(&log);
         assert_eq!(reader.join().unwrap(), whole());
     });
     assert!(orders > 10, "only {orders} orders");
@@ -120,10 +121,10 @@ fn a_reader_is_woken_by_every_event() {
 #[test]
 fn two_readers_are_woken_by_every_event_also_one_that_is_ahead() {
     let orders = explore(BOUND, || {
-        let log = log(Origin::Here);
-        let readers = [follow(&log, Seq::ZERO), follow(&log, Seq(1))];
-        add(&log, &["a", "b"], false);
-        add(&log, &["end"], true);
+        let log = log(Commit::OnAppend);
+        let readers = [Seq::ZERO, Seq(1)].map(|cursor| follow(Arc::clone(&log), cursor));
+        append(&log, &["a", "b"]);
+        end(&log);
         let [first, second] = readers.map(|reader| reader.join().unwrap());
         assert_eq!(first, whole());
         assert_eq!(second, whole()[1..]);
@@ -134,48 +135,48 @@ fn two_readers_are_woken_by_every_event_also_one_that_is_ahead() {
 #[test]
 fn one_reader_leaves_and_the_other_is_woken() {
     explore(BOUND, || {
-        let log = log(Origin::Here);
-        let stays = follow(&log, Seq::ZERO);
+        let log = log(Commit::OnAppend);
+        let stays = follow(Arc::clone(&log), Seq::ZERO);
         let leaves = {
-            let log = Arc::clone(&log);
+            let log = Log::from(Arc::clone(&log));
             thread::spawn(move || {
                 block_on(log.reader().read_after(Seq::ZERO));
                 // Its place is free for whoever comes next.
                 drop(log.reader());
             })
         };
-        add(&log, &["a"], false);
-        add(&log, &["b", "end"], true);
+        append(&log, &["a"]);
+        append(&log, &["b"]);
+        end(&log);
         assert_eq!(stays.join().unwrap(), whole());
         leaves.join().unwrap();
     });
 }
 
 #[test]
-fn what_is_copied_reaches_the_reader() {
+fn what_is_committed_reaches_the_reader() {
     let orders = explore(BOUND, || {
-        let log = log(Origin::Copied);
-        let reader = follow(&log, Seq::ZERO);
-        let copier = copy(&log);
-        add(&log, &["a", "b"], false);
-        add(&log, &["end"], true);
-        copier.join().unwrap();
+        let log = log(Commit::OnAcknowledgement);
+        let reader = follow(Arc::clone(&log), Seq::ZERO);
+        let leader = lead(&log);
+        append(&log, &["a", "b"]);
+        end(&log);
+        leader.join().unwrap();
         assert_eq!(reader.join().unwrap(), whole());
     });
     assert!(orders > 100, "only {orders} orders");
 }
 
 #[test]
-fn who_catches_up_in_pages_is_woken_by_what_comes() {
+fn a_reader_that_catches_up_in_pages_is_woken_by_what_comes() {
     let orders = explore(BOUND, || {
-        let log = log(Origin::Elsewhere(Shared::with(&BLOCKS, true)));
-        add(&log, &BLOCKS[..4], false);
-        log.forget_all_but(1, usize::MAX);
-        let reader = follow(&log, Seq(1));
-        add(&log, &BLOCKS[4..6], false);
-        log.forget_all_but(1, usize::MAX);
-        add(&log, &BLOCKS[6..], true);
-        assert_eq!(reader.join().unwrap(), elsewhere::whole()[1..]);
+        let log = Stored::new(&EVENTS, true).log(batch(0, &EVENTS[..4], false));
+        log.trim_front(1, usize::MAX);
+        let reader = follow(Arc::clone(&log), Seq(1));
+        log.append(&batch(4, &EVENTS[4..6], false)).unwrap();
+        log.trim_front(1, usize::MAX);
+        log.append(&batch(6, &EVENTS[6..], true)).unwrap();
+        assert_eq!(reader.join().unwrap(), remote::whole()[1..]);
     });
     assert!(orders > 10, "only {orders} orders");
 }
@@ -183,8 +184,8 @@ fn who_catches_up_in_pages_is_woken_by_what_comes() {
 #[test]
 fn a_stop_reaches_the_generation_and_the_first_one_counts() {
     explore(ALL, || {
-        let log = log(Origin::Here);
-        let producer = {
+        let log = log(Commit::OnAppend);
+        let generation = {
             let log = Arc::clone(&log);
             thread::spawn(move || block_on(log.stop_requested()))
         };
@@ -193,7 +194,7 @@ fn a_stop_reaches_the_generation_and_the_first_one_counts() {
             thread::spawn(move || log.request_stop(StopRequest::Shutdown))
         };
         log.request_stop(StopRequest::Viewer);
-        let request = producer.join().unwrap();
+        let request = generation.join().unwrap();
         other.join().unwrap();
         assert!(matches!(
             request,
@@ -206,33 +207,34 @@ fn a_stop_reaches_the_generation_and_the_first_one_counts() {
 #[test]
 fn a_foreign_end_reaches_the_reader_and_the_generation() {
     explore(BOUND, || {
-        let log = log(Origin::Copied);
-        add(&log, &["a"], false);
-        log.deliver(Seq(1));
-        let reader = follow(&log, Seq::ZERO);
-        let producer = {
+        let log = log(Commit::OnAcknowledgement);
+        append(&log, &["a"]);
+        log.commit(Seq(1));
+        let reader = follow(Arc::clone(&log), Seq::ZERO);
+        let generation = {
             let log = Arc::clone(&log);
             thread::spawn(move || {
-                add(&log, &["never stored"], false);
+                // Refused if the end is there already.
+                let _ = log.append([bytes("never stored")].into_iter());
                 block_on(log.stop_requested())
             })
         };
-        assert!(log.cut(Seq(1), bytes("lost")));
+        log.truncate_and_end(Seq(1), bytes("lost")).unwrap();
         assert_eq!(
             reader.join().unwrap(),
-            [block(1, "a", false), block(2, "lost", true)]
+            [event(1, "a", false), event(2, "lost", true)]
         );
-        assert_eq!(producer.join().unwrap(), StopRequest::Lost);
+        assert_eq!(generation.join().unwrap(), StopRequest::FailedOver);
     });
 }
 
 #[test]
-fn a_log_that_vanishes_lets_every_reader_go() {
+fn an_invalid_log_closes_every_reader() {
     explore(BOUND, || {
-        let log = log(Origin::Here);
-        let readers = [follow(&log, Seq::ZERO), follow(&log, Seq(1))];
-        add(&log, &["a"], false);
-        log.vanish();
+        let log = Stored::new(&EVENTS, false).log(batch(0, &[], false));
+        let readers = [Seq::ZERO, Seq(1)].map(|cursor| follow(Arc::clone(&log), cursor));
+        log.append(&batch(0, &["1"], false)).unwrap();
+        log.invalidate();
         for reader in readers {
             assert!(reader.join().unwrap().len() <= 1);
         }

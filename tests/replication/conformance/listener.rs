@@ -75,7 +75,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn new(log: &Arc<Log>, cursor: Seq, body: bool) -> Self {
+    pub fn new(log: &Log, cursor: Seq, body: bool) -> Self {
         let reader = log.reader();
         let source = if body {
             let on_drain = OnDrain::Stay(DrainSignal::default().guard());
@@ -130,11 +130,11 @@ impl Listener {
         let body = match &mut self.source {
             Source::Log(reader) => {
                 return reader.poll_next(cursor, cx).map(|next| match next {
-                    Next::Block { seq, block, last } => {
+                    Next::Event { seq, bytes, last } => {
                         assert_eq!(seq, cursor.next());
-                        Heard::Event(block, Some(last))
+                        Heard::Event(bytes, Some(last))
                     }
-                    Next::Nothing => Heard::Nothing,
+                    Next::Closed => Heard::Nothing,
                 });
             }
             Source::Body(body) => body,

@@ -9,7 +9,8 @@ use std::{
 use rasta_stream::{
     event::{ReplyEvent, ReplyId, Status},
     store::{
-        CreateError, Created, IdempotencyKey, Log, Request, Snapshot, StopRequest, Store, Writer,
+        CreateError, Created, IdempotencyKey, LocalLog, Log, Request, Snapshot, StopRequest, Store,
+        Writer,
     },
 };
 
@@ -44,7 +45,7 @@ struct Run<'a> {
     turn: usize,
     id: ReplyId,
     request: Request,
-    log: Weak<Log>,
+    log: Weak<LocalLog>,
     writer: Option<Writer>,
     stop: Option<StopWait>,
     stopped: bool,
@@ -125,7 +126,7 @@ impl<'a> Run<'a> {
     }
 
     /// Finds the reply, if it is still to be found.
-    async fn find(&self) -> Held<Option<Arc<Log>>> {
+    async fn find(&self) -> Held<Option<Log>> {
         let found = due(self.replicas, "the log", self.store().find(self.id)).await?;
         let found = found.map_err(|failure| failure.to_string())?;
         ensure!(found.is_none() == self.gone, "found: {}", found.is_some());
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
         let Some(writer) = self.writer.take() else {
             return Ok(());
         };
-        let log = Arc::clone(writer.log());
+        let log = Log::from(Arc::clone(writer.log()));
         drop(writer);
         // Only the log knows how long it took.
         let mut reader = log.reader();

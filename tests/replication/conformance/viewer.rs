@@ -30,7 +30,7 @@ impl Viewer {
         self.listener.is_some()
     }
 
-    pub fn attach(&mut self, log: &Arc<Log>, at: At, body: bool, model: &Model, tally: &mut Tally) {
+    pub fn attach(&mut self, log: &Log, at: At, body: bool, model: &Model, tally: &mut Tally) {
         let last = model.last().0;
         let begin = match at {
             At::Kept => {

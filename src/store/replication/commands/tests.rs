@@ -1,7 +1,7 @@
 //! What is read back of Redis, and what is not.
 
 use super::*;
-use crate::store::IdempotencyKey;
+use crate::store::idempotency::IdempotencyKey;
 
 fn text(text: &str) -> Value {
     Value::BulkString(text.into())

@@ -1,0 +1,79 @@
+//! What is read out of a log: a position, one event, or several in a row.
+//!
+//! Events are held as their encoded bytes. This module knows nothing of where they come from.
+
+use bytes::Bytes;
+
+use crate::event::Seq;
+
+/// The most events that one reply may have. Stops an upstream that sends a byte per chunk from
+/// turning the limit on the text into a log that is a hundred times as large.
+pub(super) const MAX_EVENTS: u64 = 1 << 18;
+
+/// How far a log goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the last event; 0 if there is none.
+    pub seq: Seq,
+    /// Whether that event is the `end`, after which there is no other.
+    pub ended: bool,
+}
+
+/// What a reader finds after its cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The event that follows.
+    Event {
+        /// Its number.
+        seq: Seq,
+        /// Its bytes on the wire.
+        bytes: Bytes,
+        /// Whether it is the `end`.
+        last: bool,
+    },
+    /// Nothing follows and nothing ever will: the cursor is at or beyond the `end`, or the log
+    /// can no longer be read.
+    Closed,
+}
+
+/// Consecutive events of one log: what one append sends, or what one page holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// The number of the event before the first one here.
+    pub(super) after: Seq,
+    /// The encoded events; may be empty.
+    pub(super) events: Vec<Bytes>,
+    /// Whether the last event is the `end`; of an empty batch, whether `after` is.
+    pub(super) ended: bool,
+}
+
+impl Batch {
+    /// The position of a log that goes as far as this batch.
+    pub(super) fn position(&self) -> Position {
+        Position {
+            seq: Seq(self.after.0 + self.events.len() as u64),
+            ended: self.ended,
+        }
+    }
+
+    /// The events after `cursor`; all of them if `cursor` is before the first.
+    pub(super) fn events_after(&self, cursor: Seq) -> &[Bytes] {
+        let skip = cursor.0.saturating_sub(self.after.0);
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        self.events.get(skip..).unwrap_or_default()
+    }
+
+    /// The event that follows `cursor`; `None` if it is not in this batch.
+    pub(super) fn next(&self, cursor: Seq) -> Option<Next> {
+        if cursor < self.after {
+            return None;
+        }
+        let bytes = self.events_after(cursor).first()?.clone();
+        let seq = cursor.next();
+        Some(Next::Event {
+            seq,
+            bytes,
+            last: self.position() == Position { seq, ended: true },
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! Why the store did not do what it was asked to do.
+
+use super::batch::MAX_EVENTS;
+
+/// The replicated store does not answer at the moment. The same call may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the shared store does not answer")]
+pub struct Unavailable;
+
+/// Why no reply was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// `MAX_REPLIES` replies are running, so none can be evicted.
+    #[error("too many replies are running")]
+    Full,
+    /// The server is about to exit.
+    #[error("the server is shutting down")]
+    Draining,
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyMismatch,
+    /// The replicated store does not answer at the moment.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a log did not take events. None of them was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The log has as many events as a reply may have. It still takes the `end`.
+    #[error("the reply has {MAX_EVENTS} events")]
+    Full,
+    /// The log has its `end`.
+    #[error("the reply has ended")]
+    Ended,
+}

@@ -1,0 +1,379 @@
+//! A log that this process writes: it holds every event of one reply, in memory.
+//!
+//! One [`Writer`](super::Writer) appends; any number of readers read. A reader sees an event once
+//! it is *committed*: at once where this process is alone, or, with replication, when the leader
+//! has the acknowledgement that the event is stored.
+//!
+//! A reader looks for its next event and leaves its waker under one lock. Committing takes the
+//! wakers under the same lock. So no wake-up can be lost. This module knows nothing of HTTP, of
+//! upstream, of Redis or of other replies.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    sync::SetOnce,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    batch::{Batch, MAX_EVENTS, Next, Position},
+    error::AppendError,
+    readers::{ReaderKey, Readers, Wakers, register},
+    snapshot::{self, Snapshot},
+    sync::Mutex,
+};
+use crate::event::{Created, End, ReplyId, Seq};
+
+/// The shortest time after which a replicated reply counts as unread. Readers on other replicas are
+/// known here only by a mark that they renew; this is longer than a mark can be late.
+const REPLICATED_UNREAD_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// When readers may see an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commit {
+    /// As soon as it is appended.
+    OnAppend,
+    /// When the leader calls [`LocalLog::commit`].
+    OnAcknowledgement,
+}
+
+/// Why a reply is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopRequest {
+    /// Somebody sent a `DELETE`.
+    Viewer,
+    /// The server is about to exit.
+    Shutdown,
+    /// Another replica considered this one dead and wrote the `end` in its place.
+    FailedOver,
+}
+
+/// Why an `end` that another replica wrote does not become the end of this log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TruncateError {
+    /// Readers have seen later events, or another `end`.
+    #[error("readers have seen other events")]
+    Committed,
+    /// It would leave a gap after the last event here.
+    #[error("events are missing before the end")]
+    Gap,
+}
+
+/// The events of one reply that this process writes.
+#[derive(Debug)]
+pub struct LocalLog {
+    id: ReplyId,
+    created: Created,
+    commit: Commit,
+    state: Mutex<State>,
+    /// Apart from the lock: the generation looks at it each time it is polled.
+    stop: SetOnce<StopRequest>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The event at index `n` has the number `n + 1`.
+    events: Vec<Bytes>,
+    /// The last event that readers may see.
+    committed: Seq,
+    /// The last event is an `end`.
+    ended: bool,
+    readers: Readers,
+    /// The waker of the leader, while it waits for events.
+    leader: Option<Waker>,
+}
+
+impl LocalLog {
+    pub(super) fn new(id: ReplyId, created: Created, commit: Commit) -> Self {
+        Self {
+            id,
+            created,
+            commit,
+            state: Mutex::new(State {
+                events: Vec::new(),
+                committed: Seq::ZERO,
+                ended: false,
+                readers: Readers::new(),
+                leader: None,
+            }),
+            stop: SetOnce::new(),
+        }
+    }
+
+    /// The reply's id.
+    #[must_use]
+    pub const fn id(&self) -> ReplyId {
+        self.id
+    }
+
+    /// When the reply was accepted.
+    #[must_use]
+    pub const fn created(&self) -> Created {
+        self.created
+    }
+
+    /// How far readers can read.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.state.lock().position()
+    }
+
+    /// How far the log is written, whether or not readers can read it.
+    pub(super) fn appended(&self) -> Position {
+        self.state.lock().appended()
+    }
+
+    /// The committed part of the reply. Counts as reading it.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let (events, last) = {
+            let mut state = self.state.lock();
+            state.readers.touch();
+            (state.committed_events().to_vec(), state.committed)
+        };
+        Snapshot::read(&events, last)
+    }
+
+    /// The `end`, if it is committed. Does not count as reading.
+    pub(super) fn end(&self) -> Option<End> {
+        let (position, last) = {
+            let state = self.state.lock();
+            (state.position(), state.events.last().cloned())
+        };
+        snapshot::end_of(position, last)
+    }
+
+    /// Asks the generation to stop. The first request counts; one after the end has no effect.
+    pub fn request_stop(&self, request: StopRequest) {
+        if !self.appended().ended {
+            // An error means that there is a request already.
+            let _ = self.stop.set(request);
+        }
+    }
+
+    /// Resolves once a stop is requested, with the first request.
+    pub async fn stop_requested(&self) -> StopRequest {
+        *self.stop.wait().await
+    }
+
+    /// Resolves once nobody has read the reply for `timeout`. A replicated reply counts as read
+    /// for six seconds at least, because marks of readers on other replicas arrive late.
+    pub async fn unread_for(&self, timeout: Duration) {
+        let timeout = match self.commit {
+            Commit::OnAppend => timeout,
+            Commit::OnAcknowledgement => timeout.max(REPLICATED_UNREAD_TIMEOUT),
+        };
+        loop {
+            let deadline = self.state.lock().readers.last_read() + timeout;
+            if deadline <= Instant::now() {
+                return;
+            }
+            sleep_until(deadline).await;
+        }
+    }
+
+    /// Counts as reading the reply: somebody does so on another replica.
+    pub(super) fn mark_read(&self) {
+        self.state.lock().readers.touch();
+    }
+
+    /// Appends events, none of them an `end`.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; nothing was appended.
+    pub(super) fn append(
+        &self,
+        events: impl ExactSizeIterator<Item = Bytes>,
+    ) -> Result<(), AppendError> {
+        let wakers = {
+            let mut state = self.state.lock();
+            if state.ended {
+                return Err(AppendError::Ended);
+            }
+            // One number is reserved for the `end`.
+            if (state.events.len() + events.len()) as u64 >= MAX_EVENTS {
+                return Err(AppendError::Full);
+            }
+            state.events.extend(events);
+            state.after_append(self.commit)
+        };
+        wakers.wake();
+        Ok(())
+    }
+
+    /// Appends the `end`.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Ended`] if there is one already; nothing was appended.
+    pub(super) fn append_end(&self, end: Bytes) -> Result<(), AppendError> {
+        let wakers = {
+            let mut state = self.state.lock();
+            if state.ended {
+                return Err(AppendError::Ended);
+            }
+            state.events.push(end);
+            state.ended = true;
+            state.events.shrink_to_fit();
+            state.after_append(self.commit)
+        };
+        wakers.wake();
+        Ok(())
+    }
+
+    /// Commits all events up to `last`, or as many as there are. What is committed stays so.
+    pub(super) fn commit(&self, last: Seq) {
+        let wakers = self.state.lock().commit(last);
+        wakers.wake();
+    }
+
+    /// Resolves once there are events after `cursor`, with at most `limit` of them, committed or
+    /// not. Only one task, the leader, may wait.
+    pub(super) async fn appended_after(&self, cursor: Seq, limit: usize) -> Batch {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.appended().seq > cursor {
+                return Poll::Ready(state.batch(cursor, limit));
+            }
+            register(&mut state.leader, cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// At most `limit` events after `cursor`, committed or not; an empty batch if there are none.
+    pub(super) fn batch_after(&self, cursor: Seq, limit: usize) -> Batch {
+        self.state.lock().batch(cursor, limit)
+    }
+
+    /// Makes `end`, which another replica has stored after `stored`, the end of this log. It
+    /// replaces all events after `stored`, and stops the generation.
+    ///
+    /// # Errors
+    ///
+    /// [`TruncateError`]; nothing was changed.
+    pub(super) fn truncate_and_end(&self, stored: Seq, end: Bytes) -> Result<(), TruncateError> {
+        let (wakers, running) = {
+            let mut state = self.state.lock();
+            if state.committed > stored || state.position().ended {
+                return Err(TruncateError::Committed);
+            }
+            let kept = usize::try_from(stored.0).unwrap_or(usize::MAX);
+            if kept > state.events.len() {
+                return Err(TruncateError::Gap);
+            }
+            state.events.truncate(kept);
+            state.events.push(end);
+            let running = !std::mem::replace(&mut state.ended, true);
+            (state.commit(stored.next()), running)
+        };
+        wakers.wake();
+        if running {
+            // An error means that the generation is already stopping for another reason.
+            let _ = self.stop.set(StopRequest::FailedOver);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn appended(&self) -> Position {
+        Position {
+            seq: Seq(self.events.len() as u64),
+            ended: self.ended,
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            seq: self.committed,
+            ended: self.ended && self.committed == self.appended().seq,
+        }
+    }
+
+    fn committed_events(&self) -> &[Bytes] {
+        let committed = usize::try_from(self.committed.0).unwrap_or(usize::MAX);
+        self.events.get(..committed).unwrap_or(&self.events)
+    }
+
+    fn batch(&self, after: Seq, limit: usize) -> Batch {
+        let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
+        let rest = self.events.get(skip..).unwrap_or_default();
+        let events = rest.get(..limit).unwrap_or(rest).to_vec();
+        Batch {
+            after,
+            ended: self.ended && events.len() == rest.len(),
+            events,
+        }
+    }
+
+    /// The event after `cursor`; `None` if it is still to come.
+    fn next(&self, cursor: Seq) -> Option<Next> {
+        let position = self.position();
+        let index = usize::try_from(cursor.0).unwrap_or(usize::MAX);
+        match self.committed_events().get(index) {
+            Some(bytes) => {
+                let seq = cursor.next();
+                Some(Next::Event {
+                    seq,
+                    bytes: bytes.clone(),
+                    last: position == Position { seq, ended: true },
+                })
+            }
+            None => position.ended.then_some(Next::Closed),
+        }
+    }
+
+    fn after_append(&mut self, commit: Commit) -> Wakers {
+        match commit {
+            Commit::OnAppend => self.commit(self.appended().seq),
+            Commit::OnAcknowledgement => self.leader.take().into(),
+        }
+    }
+
+    fn commit(&mut self, last: Seq) -> Wakers {
+        let last = last.min(self.appended().seq);
+        if last <= self.committed {
+            return Wakers::default();
+        }
+        self.committed = last;
+        self.readers.take_waiting()
+    }
+}
+
+/// An open reader of a [`LocalLog`].
+#[derive(Debug)]
+pub(super) struct LocalReader {
+    log: Arc<LocalLog>,
+    key: ReaderKey,
+}
+
+impl LocalReader {
+    pub(super) fn open(log: Arc<LocalLog>) -> Self {
+        let key = log.state.lock().readers.open();
+        Self { log, key }
+    }
+
+    /// As [`Reader::poll_next`](super::Reader::poll_next).
+    pub(super) fn poll_next(&self, cursor: Seq, cx: &Context<'_>) -> Poll<Next> {
+        let mut state = self.log.state.lock();
+        match state.next(cursor) {
+            Some(next) => Poll::Ready(next),
+            None => {
+                state.readers.wait(self.key, cx);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for LocalReader {
+    fn drop(&mut self) {
+        self.log.state.lock().readers.close(self.key);
+    }
+}

@@ -1,0 +1,321 @@
+//! A log that another replica writes: it keeps the newest events, and readers fetch earlier ones.
+//!
+//! A follower appends what it receives; all readers that are up to date share this *tail*. A reader
+//! that is behind fetches [`page`](super::page)s for itself, one at a time, until it reaches the
+//! tail.
+//!
+//! As in a [`LocalLog`](super::LocalLog), readers look and leave their wakers under one lock, so
+//! that no wake-up can be lost. This module knows nothing of Redis, of HTTP or of other replies.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    batch::{Batch, Next, Position},
+    error::Unavailable,
+    page::{CatchUp, Source},
+    readers::{ReaderKey, Readers},
+    snapshot::{self, Snapshot},
+    sync::Mutex,
+};
+use crate::event::{Created, End, ReplyId, Seq};
+
+/// The largest tail, by number and by size of its events. Bounds what a reply costs a replica that
+/// only reads it.
+const TAIL_EVENTS_LIMIT: usize = 128;
+const TAIL_BYTES_LIMIT: usize = 64 << 10;
+
+/// Events are missing between the tail and the first event that was to be appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("events are missing in between")]
+pub(super) struct Gap;
+
+/// The events of one reply that another replica writes.
+#[derive(Debug)]
+pub struct RemoteLog {
+    id: ReplyId,
+    created: Created,
+    source: Arc<dyn Source>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The number of the event before the first one in `tail`.
+    before_tail: Seq,
+    /// The newest events; never empty once there was one.
+    tail: VecDeque<Bytes>,
+    /// The length of all events in `tail`.
+    tail_bytes: usize,
+    /// The last event in `tail` is the `end`.
+    ended: bool,
+    /// The log cannot be read any more, although no `end` is here.
+    invalid: bool,
+    readers: Readers,
+}
+
+/// Where the event after a cursor is.
+enum Lookup {
+    Found(Next),
+    /// It is still to come.
+    Wait,
+    /// It came before the tail.
+    Fetch,
+}
+
+impl RemoteLog {
+    /// A log of which `newest` is known.
+    pub(super) fn new(
+        id: ReplyId,
+        created: Created,
+        source: Arc<dyn Source>,
+        newest: Batch,
+    ) -> Self {
+        let mut state = State {
+            before_tail: newest.after,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            ended: newest.ended,
+            invalid: false,
+            readers: Readers::new(),
+        };
+        state.extend(newest.events);
+        Self {
+            id,
+            created,
+            source,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The reply's id.
+    #[must_use]
+    pub const fn id(&self) -> ReplyId {
+        self.id
+    }
+
+    /// When the reply was accepted.
+    #[must_use]
+    pub const fn created(&self) -> Created {
+        self.created
+    }
+
+    /// The newest event that is known here.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.state.lock().position()
+    }
+
+    /// The reply as the source has it: read from its first event. Counts as reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the source does not have all events at the moment.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
+        let (mut events, last) = {
+            let mut state = self.state.lock();
+            state.readers.touch();
+            match state.before_tail {
+                Seq::ZERO => (state.tail.iter().cloned().collect(), state.position().seq),
+                _ => (Vec::new(), state.position().seq),
+            }
+        };
+        let mut cursor = Seq(events.len() as u64);
+        if cursor < last {
+            let _permit = self.source.snapshot_permit().await;
+            while cursor < last {
+                let page = self.source.page(cursor).await.map_err(|_| Unavailable)?;
+                if page.position().seq <= cursor {
+                    return Err(Unavailable);
+                }
+                events.extend_from_slice(page.events_after(cursor));
+                cursor = page.position().seq;
+                if page.ended {
+                    break;
+                }
+            }
+        }
+        Ok(Snapshot::read(&events, cursor))
+    }
+
+    /// The `end`, if it is known here. Does not count as reading.
+    pub(super) fn end(&self) -> Option<End> {
+        let (position, last) = {
+            let state = self.state.lock();
+            (state.position(), state.tail.back().cloned())
+        };
+        snapshot::end_of(position, last)
+    }
+
+    /// Asks the generation to stop, wherever it is. After the `end` this has no effect.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the request cannot be stored at the moment.
+    pub(super) async fn stop(&self) -> Result<(), Unavailable> {
+        if self.position().ended {
+            return Ok(());
+        }
+        self.source.stop().await
+    }
+
+    /// Appends the events of `batch` that are not here yet, and lets go of the oldest if the tail
+    /// becomes too long. After the `end` nothing is appended.
+    ///
+    /// # Errors
+    ///
+    /// [`Gap`] if the batch does not begin where the log ends, or before; nothing was appended.
+    pub(super) fn append(&self, batch: &Batch) -> Result<(), Gap> {
+        let wakers = {
+            let mut state = self.state.lock();
+            let Position { seq: last, ended } = state.position();
+            if ended || batch.position().seq <= last {
+                return Ok(());
+            }
+            if batch.after > last {
+                return Err(Gap);
+            }
+            state.extend(batch.events_after(last).iter().cloned());
+            state.ended = batch.ended;
+            state.trim_front(TAIL_EVENTS_LIMIT, TAIL_BYTES_LIMIT);
+            state.readers.take_waiting()
+        };
+        wakers.wake();
+        Ok(())
+    }
+
+    /// Drops the oldest events of the tail until it has at most so many, of so many bytes. One
+    /// event always stays.
+    #[cfg(test)]
+    pub(super) fn trim_front(&self, events: usize, bytes: usize) {
+        self.state.lock().trim_front(events, bytes);
+    }
+
+    /// How long nobody here has read the log; zero while a reader is open.
+    pub(super) fn unread(&self) -> Duration {
+        self.state.lock().readers.unread()
+    }
+
+    /// Says that the log cannot be read any more: closes every reader.
+    pub(super) fn invalidate(&self) {
+        let wakers = {
+            let mut state = self.state.lock();
+            state.invalid = true;
+            state.readers.take_waiting()
+        };
+        wakers.wake();
+    }
+
+    /// Whether somebody has called [`RemoteLog::invalidate`].
+    pub(super) fn is_invalid(&self) -> bool {
+        self.state.lock().invalid
+    }
+}
+
+impl State {
+    fn position(&self) -> Position {
+        Position {
+            seq: Seq(self.before_tail.0 + self.tail.len() as u64),
+            ended: self.ended,
+        }
+    }
+
+    fn extend(&mut self, events: impl IntoIterator<Item = Bytes>) {
+        for event in events {
+            self.tail_bytes += event.len();
+            self.tail.push_back(event);
+        }
+    }
+
+    fn trim_front(&mut self, events: usize, bytes: usize) {
+        while self.tail.len() > 1 && (self.tail.len() > events || self.tail_bytes > bytes) {
+            if let Some(event) = self.tail.pop_front() {
+                self.tail_bytes -= event.len();
+                self.before_tail = self.before_tail.next();
+            }
+        }
+    }
+
+    fn look(&self, cursor: Seq) -> Lookup {
+        let position = self.position();
+        if self.invalid {
+            return Lookup::Found(Next::Closed);
+        }
+        if cursor >= position.seq {
+            return if position.ended {
+                Lookup::Found(Next::Closed)
+            } else {
+                Lookup::Wait
+            };
+        }
+        let index = cursor.0.checked_sub(self.before_tail.0);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.tail.get(index)) {
+            Some(bytes) => {
+                let seq = cursor.next();
+                Lookup::Found(Next::Event {
+                    seq,
+                    bytes: bytes.clone(),
+                    last: position == Position { seq, ended: true },
+                })
+            }
+            None => Lookup::Fetch,
+        }
+    }
+}
+
+/// An open reader of a [`RemoteLog`].
+#[derive(Debug)]
+pub(super) struct RemoteReader {
+    log: Arc<RemoteLog>,
+    key: ReaderKey,
+    catch_up: CatchUp,
+}
+
+impl RemoteReader {
+    pub(super) fn open(log: Arc<RemoteLog>) -> Self {
+        let key = log.state.lock().readers.open();
+        Self {
+            log,
+            key,
+            catch_up: CatchUp::default(),
+        }
+    }
+
+    /// As [`Reader::poll_next`](super::Reader::poll_next).
+    pub(super) fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            if matches!(self.catch_up, CatchUp::Fetching(_)) && self.log.is_invalid() {
+                return Poll::Ready(Next::Closed);
+            }
+            match self.catch_up.poll_next(cursor, cx) {
+                Poll::Ready(Some(next)) => return Poll::Ready(next),
+                Poll::Ready(None) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+            let mut state = self.log.state.lock();
+            match state.look(cursor) {
+                Lookup::Found(next) => return Poll::Ready(next),
+                Lookup::Wait => {
+                    state.readers.wait(self.key, cx);
+                    return Poll::Pending;
+                }
+                Lookup::Fetch => {}
+            }
+            drop(state);
+            self.catch_up.fetch(&self.log.source, cursor);
+        }
+    }
+}
+
+impl Drop for RemoteReader {
+    fn drop(&mut self) {
+        self.log.state.lock().readers.close(self.key);
+    }
+}
