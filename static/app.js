@@ -1,22 +1,21 @@
 /**
- * The page: a conversation, the form that adds a prompt to it, and one reply at a time
- * growing at its end.
+ * The page: a conversation, a form that adds a prompt to it, and at most one running reply.
  *
- * It brings three things together that do not know each other: the `Conversation`, the `Viewer`
- * that follows a reply on the network, and the `ReplyView` that shows it.
+ * It connects three parts that do not know each other: the `Conversation`, the `Viewer` that follows
+ * a reply over the network, and the `ReplyView` that shows it.
  */
 
 import { Conversation, MAX_BODY_BYTES, isBlank } from "./conversation.js";
 import { Viewer, newKey, startReply, stopReply } from "./replies.js";
 import { ReplyView, countdown, outcomeOf, spellWait } from "./reply-view.js";
 
-const READY_AGAIN_MS = 10_000;
-const LOST_FOR_MS = 5_000;
-const SPOKEN_FOR_MS = 30_000;
-const MAX_SPOKEN_CHARS = 4_000;
+const READINESS_INTERVAL_MS = 10_000;
+const ANNOUNCE_LOSS_AFTER_MS = 5_000;
+const ANNOUNCEMENT_TTL_MS = 30_000;
+const ANNOUNCED_CHARS_LIMIT = 4_000;
 const BOTTOM_PX = 64;
 const CONTINUE_PROMPT = "Please continue.";
-const SIMULATOR = "The built-in simulator answers: no Azure OpenAI is configured. See the README to connect yours.";
+const SIMULATOR = "The built-in simulator answers, because Azure OpenAI is not configured. The README says how to connect yours.";
 
 const find = (id) => document.getElementById(id);
 const form = find("prompt-form");
@@ -36,7 +35,7 @@ const announcer = find("announcer");
 
 const conversation = new Conversation();
 /**
- * The exchange whose reply runs: at most one.
+ * The exchange whose reply is running; at most one.
  *
  * @type {{exchange: Exchange, promptItem: Element, view: ReplyView, body?: string, viewer: Viewer|null}|null}
  */
@@ -44,11 +43,12 @@ let run = null;
 /** @type {ReplyView|null} */
 let newestView = null;
 /**
- * The POST whose fate is unknown: submitted again, the same must not be paid twice.
+ * The last POST, if its outcome is unknown. The same request reuses its key, so that it is not paid
+ * for twice.
  *
  * @type {{body: string, key: string}|null}
  */
-let unsure = null;
+let unconfirmed = null;
 let stopProblemCountdown = () => {};
 let following = true;
 let lastTop = 0;
@@ -67,107 +67,106 @@ function submit(prompt) {
   start(exchange);
 }
 
-/** Asks for the reply to an exchange that is the newest in the conversation. */
+/** Starts the reply to the newest exchange of the conversation. */
 async function start(exchange) {
   clearProblem();
-  const mine = begin(exchange, showPrompt(exchange.prompt));
+  const started = beginRun(exchange, showPrompt(exchange.prompt));
   announce("Waiting for the reply.");
 
   const request = conversation.request(exchange);
-  mine.body = request.body;
-  exchange.key ??= unsure?.body === request.body ? unsure.key : newKey();
+  started.body = request.body;
+  exchange.key ??= unconfirmed?.body === request.body ? unconfirmed.key : newKey();
   conversation.save();
-  if (request.trimmed) mine.view.notice("The beginning of this conversation is too long to be sent along; the newest part was.");
+  if (request.trimmed) started.view.notice("This conversation is too long to send in full, so only its newest part was sent.");
   let reply;
   try {
-    if (!request.fits) throw new Error(`This prompt is too long. At most ${MAX_BODY_BYTES / 1024} KiB can be sent.`);
+    if (!request.fits) throw new Error(`This prompt is too long. The limit is ${MAX_BODY_BYTES / 1024} KiB.`);
     reply = await startReply(request.body, exchange.key);
-  } catch (refusal) {
-    if (run === mine) putBack(mine, refusal);
+  } catch (error) {
+    if (run === started) undoSubmit(started, error);
     return;
   }
-  if (run !== mine) {
-    // A new conversation was begun meanwhile; nobody will read this reply.
+  if (run !== started) {
+    // The user has begun a new conversation, so this reply has no reader.
     stopReply(reply.self).catch(() => {});
     return;
   }
-  unsure = null;
+  unconfirmed = null;
   const { id, events, self } = reply;
   Object.assign(exchange, { id, events, self });
   conversation.save();
-  watch(mine).follow();
-  if (exchange.stopped) askToStop(mine);
+  createViewer(started).follow();
+  if (exchange.stopped) stop(started);
 }
 
-/** Takes up a reply that was running when the page was left. */
+/** Resumes a reply that was running when the user left the page. */
 function resume(exchange) {
-  const mine = begin(exchange, showPrompt(exchange.prompt));
-  mine.view.replace(exchange.text);
-  watch(mine).resume();
-  if (exchange.stopped) askToStop(mine);
+  const resumed = beginRun(exchange, showPrompt(exchange.prompt));
+  resumed.view.replace(exchange.text);
+  createViewer(resumed).resume();
+  if (exchange.stopped) stop(resumed);
 }
 
-/** Makes `exchange` the one that runs. */
-function begin(exchange, promptItem) {
-  const held = document.activeElement;
+/** Makes `exchange` the running one. */
+function beginRun(exchange, promptItem) {
+  const focused = document.activeElement;
   samples.hidden = true;
   newestView?.withdrawOffer();
-  run = { exchange, promptItem, view: new ReplyView(transcript, keepUp), viewer: null };
+  run = { exchange, promptItem, view: new ReplyView(transcript, scrollToEnd), viewer: null };
   newestView = run.view;
-  showRunning(held);
-  keepUp();
+  showRunning(focused);
+  scrollToEnd();
   return run;
 }
 
-/** Lets a viewer tell `mine` what happens to its reply. */
-function watch(mine) {
-  const { exchange, view } = mine;
-  const connection = connectionSpeaker(mine);
+/** Creates the viewer of a run, connected to its view. */
+function createViewer(current) {
+  const { exchange, view } = current;
+  const connection = connectionAnnouncer(current);
   view.identify(exchange.id);
-  mine.viewer = new Viewer(exchange, {
+  current.viewer = new Viewer(exchange, {
     connected: () => view.connected() && connection.back(),
     reconnecting: () => view.reconnecting() && connection.lost(),
     appended: (text) => view.append(text),
     replaced: (text, why) => {
       view.replace(text);
-      if (why !== undefined) notify(view, "Text that was shown here has been withdrawn.");
+      if (why !== undefined) notify(view, "Some of the text shown here has been withdrawn.");
     },
-    // What announces a wait or another try is over with the first words.
+    // A notice of a wait or a retry is obsolete once the first words arrive.
     noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, code !== "history_trimmed", wait),
-    ended: (end, proof, deltas) => finish(mine, end, proof, deltas),
+    ended: (end, proof, deltas) => finish(current, end, proof, deltas),
   }, exchange.text);
-  return mine.viewer;
+  return current.viewer;
 }
 
-/** Speaks of a connection only if it stays lost: one that flickers would never be quiet. */
-function connectionSpeaker(mine) {
+/** Announces a lost connection only if it stays lost, so that an unstable one does not flood a screen reader. */
+function connectionAnnouncer(current) {
   let timer = 0;
-  let spoken = false;
+  let announced = false;
   return {
     lost() {
       timer ||= setTimeout(() => {
-        spoken = run === mine;
-        if (spoken) announce("Reconnecting.");
-      }, LOST_FOR_MS);
+        announced = run === current;
+        if (announced) announce("Reconnecting.");
+      }, ANNOUNCE_LOSS_AFTER_MS);
     },
     back() {
       clearTimeout(timer);
-      if (spoken) announce("Connected again.");
+      if (announced) announce("Connected again.");
       timer = 0;
-      spoken = false;
+      announced = false;
     },
   };
 }
 
-/** Shows a sentence under the reply, and says it. */
-function notify(view, words, passing, wait) {
-  view.notice(words, passing, wait);
+/** Shows a sentence under the reply, and announces it. */
+function notify(view, words, temporary, wait) {
+  view.notice(words, temporary, wait);
   announce(words);
 }
 
-/** Shows and keeps how the reply ended. */
-function finish(mine, end, proof, deltas) {
-  const { exchange, view, viewer } = mine;
+/** Shows and saves how the reply ended. */
+function finish({ exchange, view, viewer }, end, proof, deltas) {
   const retryAt = Date.now() + (end.error?.retry_after_ms ?? 0);
   Object.assign(exchange, { end: endOf(end), proof, deltas, retryAt, text: viewer.text, leftOut: isUnrepeatable(end, viewer.text) });
   run = null;
@@ -176,28 +175,28 @@ function finish(mine, end, proof, deltas) {
   clearProblem();
   showEnd(exchange, view);
   showRunning();
-  announce(outcomeOf(exchange).words, ...spokenLines(exchange.text));
+  announce(outcomeOf(exchange).words, ...linesToAnnounce(exchange.text));
 }
 
-/** Keeps the end's own fields of what may be a whole snapshot. */
+/** Picks the fields of the end from an `end` event or a snapshot. */
 function endOf({ status, finish_reason, reason, model, usage, bytes, ms, error }) {
   return { status, finish_reason, reason, model, usage, bytes, ms, error };
 }
 
-/** Whether sending this exchange along would only make the next reply fail as well. */
+/** Whether the next reply would also fail if this exchange were sent along. */
 function isUnrepeatable(end, text) {
   if (end.status !== "failed" || end.error?.retryable) return false;
   return isBlank(text) || end.finish_reason === "content_filter";
 }
 
-/** Shows how a reply ended, and what can be done next. */
+/** Shows how a reply ended, and offers the next step. */
 function showEnd(exchange, view) {
   view.end(exchange);
   if (outcomeOf(exchange).kind === "length") view.offer("Continue", () => submit(CONTINUE_PROMPT));
   if (exchange.end.error?.retryable) view.offer("Try again", () => tryAgain(exchange), exchange.retryAt);
 }
 
-/** Submits the prompt of a failed reply once more. What the failed one had said stays to be read, but is not sent. */
+/** Submits the prompt of a failed reply again. The failed reply stays visible but is no longer sent along. */
 function tryAgain(exchange) {
   if (run) return;
   exchange.leftOut = true;
@@ -206,9 +205,9 @@ function tryAgain(exchange) {
   promptBox.value = draft;
 }
 
-/** Undoes a submit that the service did not take, so that the reader loses nothing. */
-function putBack({ exchange, promptItem, view, body }, refusal) {
-  unsure = refusal.unsure ? { body, key: exchange.key } : null;
+/** Undoes a submit that the server refused, and puts the prompt back into the form. */
+function undoSubmit({ exchange, promptItem, view, body }, error) {
+  unconfirmed = error.outcomeUnknown ? { body, key: exchange.key } : null;
   conversation.exchanges = conversation.exchanges.filter((other) => other !== exchange);
   conversation.save();
   promptItem.remove();
@@ -217,38 +216,38 @@ function putBack({ exchange, promptItem, view, body }, refusal) {
   newestView = null;
   samples.hidden = conversation.exchanges.length > 0;
   showRunning();
-  // Whatever was typed meanwhile comes after it.
+  // Text that the user has typed since then comes after it.
   promptBox.value = [exchange.prompt, promptBox.value].filter((text) => text !== "").join("\n\n");
-  showProblem(refusal.message, refusal.retryAfterMs);
+  showProblem(error.message, error.retryAfterMs);
   promptBox.focus();
 }
 
-/** Asks for the end of the running reply; its `end` shows that it worked. */
-async function askToStop(mine) {
-  mine.exchange.stopped = true;
+/** Asks the server to stop a reply. The reply is stopped once its `end` arrives. */
+async function stop(current) {
+  current.exchange.stopped = true;
   conversation.save();
   showRunning();
-  // Before the POST is answered there is nothing to stop yet: `start` asks again once there is.
-  if (!mine.viewer) return;
+  // Before the POST is answered there is nothing to stop; `start` calls again after the answer.
+  if (!current.viewer) return;
   try {
-    await stopReply(mine.exchange.self);
-  } catch (refusal) {
-    if (run !== mine) return;
-    mine.exchange.stopped = false;
+    await stopReply(current.exchange.self);
+  } catch (error) {
+    if (run !== current) return;
+    current.exchange.stopped = false;
     showRunning();
-    if (refusal.status === 404) mine.viewer.resume();
-    else showProblem(`The reply still runs. ${refusal.message}`);
+    if (error.status === 404) current.viewer.resume();
+    else showProblem(`The reply is still running. ${error.message}`);
   }
 }
 
-/** Forgets this conversation. A reply that still runs is stopped, since nobody will read it. */
-function beginAnew() {
+/** Deletes this conversation and stops a running reply. */
+function newConversation() {
   if (run?.viewer) {
     run.viewer.close();
     stopReply(run.exchange.self).catch(() => {});
   }
   run = null;
-  unsure = null;
+  unconfirmed = null;
   newestView?.withdrawOffer();
   newestView = null;
   conversation.exchanges = [];
@@ -262,7 +261,7 @@ function beginAnew() {
   promptBox.focus();
 }
 
-/** Shows the conversation that this tab had kept, and takes up what was unfinished. */
+/** Shows the saved conversation of this tab, and resumes a reply that had not ended. */
 function restore() {
   conversation.load();
   samples.hidden = conversation.exchanges.length > 0;
@@ -270,16 +269,16 @@ function restore() {
   for (const exchange of conversation.exchanges) {
     if (exchange.end) showEnded(exchange);
     else if (exchange === newest && exchange.id) resume(exchange);
-    // The page was left before the POST was answered. The same key finds the reply, if there is one.
+    // The user left before the POST was answered. The same key finds the reply, if it was started.
     else if (exchange === newest) start(exchange);
   }
 }
 
-/** Shows an exchange of before the reload. */
+/** Shows an exchange that ended before the reload. */
 function showEnded(exchange) {
   newestView?.withdrawOffer();
   showPrompt(exchange.prompt);
-  newestView = new ReplyView(transcript, keepUp);
+  newestView = new ReplyView(transcript, scrollToEnd);
   newestView.identify(exchange.id);
   newestView.replace(exchange.text);
   showEnd(exchange, newestView);
@@ -294,36 +293,36 @@ function showPrompt(prompt) {
 }
 
 /**
- * Shows the buttons that go with a running reply, or with none.
+ * Updates the buttons: whether a reply is running decides which ones are shown.
  *
- * @param {Element|null} [held] What had the keyboard's focus before anything was hidden.
+ * @param {Element|null} [focused] The element that had the focus before anything was hidden.
  */
-function showRunning(held = document.activeElement) {
+function showRunning(focused = document.activeElement) {
   submitButton.disabled = run !== null;
   stopButton.hidden = run === null;
   stopButton.disabled = run?.exchange.stopped === true;
   stopButton.textContent = stopButton.disabled ? "Stopping…" : "Stop";
-  keepFocus(held);
+  keepFocus(focused);
 }
 
-/** A button that goes away would take the keyboard's place on the page with it. */
-function keepFocus(held) {
-  if (!held?.closest("[hidden], :disabled")) return;
-  // On a touch screen the prompt would bring the keyboard up over the reply.
+/** Moves the focus if its element was hidden or disabled; otherwise it would go back to the top of the page. */
+function keepFocus(focused) {
+  if (!focused?.closest("[hidden], :disabled")) return;
+  // On a touch screen, focus on the prompt would open the keyboard over the reply.
   const next = matchMedia("(pointer: fine)").matches ? promptBox : scroller;
   next.focus({ preventScroll: true });
 }
 
 /**
- * Says next to the form why a prompt was not taken.
+ * Shows next to the form why a prompt was refused.
  *
  * @param {string} words
- * @param {number} [retryAfterMs] How long the service asks to wait.
+ * @param {number} [retryAfterMs] The wait that the server asks for.
  */
 function showProblem(words, retryAfterMs = 0) {
   stopProblemCountdown();
   const wait = document.createElement("span");
-  // An alert that changed each second would be read out each second.
+  // A screen reader would read an alert that changes every second again and again.
   wait.setAttribute("aria-live", "off");
   problemBox.replaceChildren(words, wait);
   problemBox.hidden = false;
@@ -332,20 +331,20 @@ function showProblem(words, retryAfterMs = 0) {
   });
 }
 
-/** Takes away what {@link showProblem} said. */
+/** Hides what {@link showProblem} shows. */
 function clearProblem() {
   stopProblemCountdown();
   problemBox.hidden = true;
   problemBox.replaceChildren();
 }
 
-/** Says who answers, and asks again as long as nobody is ready to. */
+/** Shows whether the server is ready and whether the simulator answers. Checks again until it is ready. */
 async function showReadiness() {
-  const words = await readiness();
-  if (banner.textContent !== words.text) banner.textContent = words.text;
-  banner.hidden = words.text === "";
-  banner.dataset.ready = String(words.ready);
-  if (!words.ready) setTimeout(showReadiness, READY_AGAIN_MS);
+  const { ready, text } = await readiness();
+  if (banner.textContent !== text) banner.textContent = text;
+  banner.hidden = text === "";
+  banner.dataset.ready = String(ready);
+  if (!ready) setTimeout(showReadiness, READINESS_INTERVAL_MS);
 }
 
 /** @returns {Promise<{ready: boolean, text: string}>} */
@@ -355,36 +354,36 @@ async function readiness() {
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return { ready: true, text: answer.upstream === "simulator" ? SIMULATOR : "" };
     const why = answer.detail ?? answer.status ?? response.status;
-    return { ready: false, text: `The server is not ready to reply (${why}). This page looks again every ${READY_AGAIN_MS / 1000} seconds.` };
+    return { ready: false, text: `The server is not ready to reply (${why}). This page checks again every ${READINESS_INTERVAL_MS / 1000} seconds.` };
   } catch {
-    return { ready: false, text: "The server does not answer. This page goes on trying." };
+    return { ready: false, text: "The server does not answer. This page keeps trying." };
   }
 }
 
-/** Lets a screen reader say each sentence, then takes it out of the page, where it stands already. */
+/** Lets a screen reader speak each sentence. The page shows it elsewhere, so it is removed again. */
 function announce(...sentences) {
   for (const sentence of sentences) {
     const line = document.createElement("p");
     line.textContent = sentence;
     announcer.append(line);
-    setTimeout(() => line.remove(), SPOKEN_FOR_MS);
+    setTimeout(() => line.remove(), ANNOUNCEMENT_TTL_MS);
   }
 }
 
-/** The lines of a finished reply that are read out; a long reply is left to the reader. */
-function spokenLines(text) {
-  const lines = text.slice(0, MAX_SPOKEN_CHARS).split("\n").filter((line) => !isBlank(line));
-  return text.length > MAX_SPOKEN_CHARS ? [...lines, "The rest is in the transcript."] : lines;
+/** The lines of a finished reply to announce: all of a short one, the beginning of a long one. */
+function linesToAnnounce(text) {
+  const lines = text.slice(0, ANNOUNCED_CHARS_LIMIT).split("\n").filter((line) => !isBlank(line));
+  return text.length > ANNOUNCED_CHARS_LIMIT ? [...lines, "The rest is in the transcript."] : lines;
 }
 
-/** Keeps the end in sight for a reader who was looking at it. */
-function keepUp() {
+/** Scrolls to the end, unless the user has scrolled away from it. */
+function scrollToEnd() {
   if (following) scroller.scrollTop = scroller.scrollHeight;
   newestButton.hidden = following;
 }
 
-/** The first movement upwards lets go of the end; only being at the bottom takes hold of it again. */
-function noteScroll() {
+/** Stops following the end when the user scrolls up, and follows it again at the bottom. */
+function updateFollowing() {
   const { scrollTop: top, scrollHeight, clientHeight } = scroller;
   const atBottom = scrollHeight - clientHeight - top <= BOTTOM_PX;
   following = atBottom || (following && top >= lastTop);
@@ -392,14 +391,14 @@ function noteScroll() {
   newestButton.hidden = following;
 }
 
-/** Brings the end into sight and follows it again. */
+/** Scrolls to the end and follows it again. */
 function jumpToNewest() {
   following = true;
-  keepUp();
+  scrollToEnd();
   scroller.focus();
 }
 
-/** Enter submits, except with Shift, and except where it chooses a word in an input method. */
+/** Enter submits, except with Shift, and except where it confirms a word in an input method. */
 function submitOnEnter(event) {
   const composing = event.isComposing || event.keyCode === 229;
   if (event.key !== "Enter" || event.shiftKey || composing) return;
@@ -407,37 +406,37 @@ function submitOnEnter(event) {
   form.requestSubmit();
 }
 
-/** Connects the page's controls, and the browser's own events, with what they do. */
+/** Adds the event listeners of the controls and of the browser. */
 function listen() {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(promptBox.value);
   });
   promptBox.addEventListener("keydown", submitOnEnter);
-  stopButton.addEventListener("click", () => run && askToStop(run));
-  newButton.addEventListener("click", beginAnew);
+  stopButton.addEventListener("click", () => run && stop(run));
+  newButton.addEventListener("click", newConversation);
   newestButton.addEventListener("click", jumpToNewest);
   samples.addEventListener("click", ({ target }) => {
     if (target.matches("button")) submit(target.textContent);
   });
-  scroller.addEventListener("scroll", noteScroll, { passive: true });
-  new ResizeObserver(keepUp).observe(scroller);
+  scroller.addEventListener("scroll", updateFollowing, { passive: true });
+  new ResizeObserver(scrollToEnd).observe(scroller);
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) run?.view.flush();
-    else run?.viewer?.wake();
+    else run?.viewer?.checkConnection();
   });
-  addEventListener("online", () => run?.viewer?.wake(true));
+  addEventListener("online", () => run?.viewer?.checkConnection(true));
   addEventListener("pagehide", leave);
-  addEventListener("pageshow", ({ persisted }) => persisted && run?.viewer?.wake(true));
+  addEventListener("pageshow", ({ persisted }) => persisted && run?.viewer?.checkConnection(true));
 }
 
-/** Keeps what is shown: should the reply be gone on return, at least this is not. */
+/** Saves the text so far, in case the reply has expired when the user returns. */
 function leave() {
   if (!run?.viewer) return;
   run.exchange.text = run.viewer.text;
   conversation.save();
-  run.viewer.rest();
+  run.viewer.pause();
 }
 
 listen();

@@ -1,40 +1,40 @@
 /**
- * The conversation of this tab: prompts and replies, kept through reloads, and the request
+ * The conversation of this tab: its prompts and replies, which survive a reload, and the request
  * that sends them along with the next prompt.
  *
- * Knows nothing of the page and sends nothing itself.
+ * It knows nothing of the page and sends nothing.
  */
 
-/** The service takes no more messages than this in one request. */
-const MAX_MESSAGES = 64;
-/** The service takes 256 KiB; the rest is a margin. */
+/** The server accepts at most this many messages in one request. */
+const MESSAGE_LIMIT = 64;
+/** The server accepts 256 KiB; the rest is a margin. */
 export const MAX_BODY_BYTES = 240 * 1024;
-/** Browsers give a site about five million characters; a quota error would lose the whole conversation. */
+/** Browsers store about five million characters per site; a quota error would lose the whole conversation. */
 const MAX_STORED_CHARS = 2_000_000;
 const STORAGE_NAME = "rasta-stream.conversation";
 
 /**
  * @typedef {object} Exchange One prompt and its reply.
  * @property {string} prompt
- * @property {string} text The reply as far as it was saved.
+ * @property {string} text The text of the reply, as far as it was saved.
  * @property {string} [key] The `Idempotency-Key` of its POST.
  * @property {string} [id]
  * @property {string} [events]
  * @property {string} [self]
- * @property {boolean} [stopped] Whether stopping was asked for on this page.
- * @property {boolean} [leftOut] Whether it is no part of the conversation that later prompts send along.
+ * @property {boolean} [stopped] Whether this page asked to stop it.
+ * @property {boolean} [leftOut] Whether later prompts leave it out.
  * @property {import("./replies.js").End} [end]
  * @property {import("./replies.js").Proof} [proof]
  * @property {number|null} [deltas]
- * @property {number} [retryAt] When trying again makes sense, in milliseconds of the epoch.
+ * @property {number} [retryAt] The earliest time to try again, in milliseconds since the epoch.
  */
 
-/** The exchanges of this tab, kept through reloads. */
+/** The exchanges of this tab. */
 export class Conversation {
   /** @type {Exchange[]} */
   exchanges = [];
 
-  /** Reads what this tab had kept; an empty conversation if that is nothing, or not ours. */
+  /** Loads the saved conversation; an empty one if there is none, or if it is invalid. */
   load() {
     try {
       const stored = JSON.parse(sessionStorage.getItem(STORAGE_NAME)) ?? [];
@@ -44,7 +44,7 @@ export class Conversation {
     }
   }
 
-  /** Keeps the newest exchanges. Without storage the page works all the same, but forgets on reload. */
+  /** Saves the newest exchanges. Without storage, the page works until it is reloaded. */
   save() {
     const kept = [];
     let chars = 0;
@@ -61,18 +61,18 @@ export class Conversation {
     }
   }
 
-  /** Better nothing than an old state: it would bring back a reply that has since ended. */
+  /** Deletes the saved conversation. An outdated one would bring back a reply that has since ended. */
   forget() {
     try {
       sessionStorage.removeItem(STORAGE_NAME);
     } catch {
-      // There is no storage, so nothing is left behind in it.
+      // Without storage, nothing was saved.
     }
   }
 
   /**
-   * Makes the request for `exchange`: its prompt, and as many of the newest messages before it
-   * as the service takes.
+   * Builds the request for `exchange`: its prompt, and as many of the newest earlier messages as the
+   * server accepts.
    *
    * @param {Exchange} exchange
    * @returns {{body: string, trimmed: boolean, fits: boolean}}
@@ -87,27 +87,27 @@ export class Conversation {
     const messages = [message("user", exchange.prompt)];
     let bytes = jsonBytes({ messages });
     const fits = bytes <= MAX_BODY_BYTES;
-    for (const one of earlier.toReversed()) {
-      bytes += jsonBytes(one) + 1;
-      if (messages.length === MAX_MESSAGES || bytes > MAX_BODY_BYTES) break;
-      messages.unshift(one);
+    for (const previous of earlier.toReversed()) {
+      bytes += jsonBytes(previous) + 1;
+      if (messages.length === MESSAGE_LIMIT || bytes > MAX_BODY_BYTES) break;
+      messages.unshift(previous);
     }
     while (messages[0].role === "assistant") messages.shift();
     return { body: JSON.stringify({ messages }), trimmed: messages.length <= earlier.length, fits };
   }
 }
 
-/** Makes a message. Half of a surrogate pair is no valid text, and the service refuses it. */
+/** Builds a message. Replaces lone surrogates, which the server refuses. */
 function message(role, content) {
   return { role, content: content.toWellFormed?.() ?? content };
 }
 
-/** Whether the service would call this text blank. */
+/** Whether the server regards this text as blank. */
 export function isBlank(text) {
   return /^[\s\u0085]*$/.test(text);
 }
 
-/** Counts what `value` adds to the body of a request. */
+/** The bytes that `value` takes in the body of a request. */
 function jsonBytes(value) {
   return new TextEncoder().encode(JSON.stringify(value)).length;
 }

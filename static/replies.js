@@ -1,38 +1,38 @@
 /**
- * The browser's side of `/v1/replies`: start a reply, view it, stop it.
+ * A client for `/v1/replies`: starts a reply, follows it, stops it.
  *
- * A {@link Viewer} follows one reply through lost connections, reloads and sleep, and
- * tells a watcher what happens: each event once, in order, and one end. It knows
- * nothing of the page, so the page knows nothing of connections.
+ * A {@link Viewer} follows one reply through lost connections, reloads and sleep. It calls a
+ * listener with each event once, in order, and with one end. It knows nothing of the page, and
+ * the page knows nothing of connections.
  */
 
-/** The server pings after this much silence, so a live connection is never silent for longer. */
-const PING_MS = 10_000;
-/** Three pings missed: the connection is half-open, for which `EventSource` fires no event. */
-const SILENCE_MS = 3 * PING_MS;
-const WATCH_EVERY_MS = 5_000;
+/** The server sends a ping after this much silence, so a live connection is never silent for longer. */
+const PING_INTERVAL_MS = 10_000;
+/** Three missed pings mean a half-open connection, for which `EventSource` fires no event. */
+const SILENCE_TIMEOUT_MS = 3 * PING_INTERVAL_MS;
+const SILENCE_CHECK_INTERVAL_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_BACKOFF_MS = 30_000;
 
 const UNREACHABLE = "The server could not be reached. Check the connection, then try again.";
-const GONE = "This reply is no longer on the server. What had arrived is kept here.";
+const GONE = "This reply is no longer on the server. The text that had arrived stays here.";
 
 /**
- * @typedef {object} End What `end` says, and a snapshot once the reply has ended.
+ * @typedef {object} End The data of an `end` event, also part of the snapshot of an ended reply.
  * @property {"completed"|"stopped"|"failed"} status
  * @property {string|null} finish_reason
  * @property {string} [reason] Why it was stopped: `viewer` or `unread`.
  * @property {string|null} [model]
  * @property {object|null} [usage]
- * @property {number} [bytes] Length of the whole text in UTF-8.
- * @property {string} [sha256] Digest of the whole text in UTF-8.
+ * @property {number} [bytes] Length of the complete text in bytes of UTF-8.
+ * @property {string} [sha256] SHA-256 of the complete text in UTF-8.
  * @property {{first: number|null, total: number}} [ms]
  * @property {{code: string, message: string, retryable: boolean, retry_after_ms?: number}} [error]
  */
 
 /**
- * @typedef {object} Watcher Whom a {@link Viewer} tells what happens.
- * @property {() => void} connected Something arrived, be it a ping.
+ * @typedef {object} Listener The callbacks of a {@link Viewer}.
+ * @property {() => void} connected An event arrived; a ping counts.
  * @property {() => void} reconnecting
  * @property {(text: string) => void} appended
  * @property {(text: string, why?: string) => void} replaced
@@ -40,12 +40,12 @@ const GONE = "This reply is no longer on the server. What had arrived is kept he
  * @property {(end: End, proof: Proof, deltas: number|null) => void} ended Called once, last.
  */
 
-/** @typedef {"sha256"|"bytes"|"unchecked"|"mismatch"} Proof How the text was checked against its end. */
+/** @typedef {"sha256"|"bytes"|"unchecked"|"mismatch"} Proof How the text was verified against its end. */
 
-/** A request that the server refused, or that never got an answer (`status` 0). */
-export class Refusal extends Error {
+/** The server refused a request, or did not answer it (`status` 0). */
+export class RequestError extends Error {
   /**
-   * @param {string} message A sentence for the reader of the page.
+   * @param {string} message A sentence for the user.
    * @param {{status?: number, code?: string, retryAfterMs?: number}} [facts]
    */
   constructor(message, { status = 0, code, retryAfterMs } = {}) {
@@ -55,73 +55,73 @@ export class Refusal extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether the server may have done what it was asked although the page cannot tell. */
-  get unsure() {
+  /** Whether the server may have carried out the request all the same. */
+  get outcomeUnknown() {
     return this.status === 0 || this.status >= 500;
   }
 
-  /** Whether asking again would bring the same answer. */
+  /** Whether a retry would get the same answer. */
   get final() {
     return this.status >= 400 && this.status < 500 && ![408, 425, 429].includes(this.status);
   }
 }
 
-/** Makes an `Idempotency-Key`. `crypto.randomUUID` would need a secure context; this does not. */
+/** Makes an `Idempotency-Key`. Unlike `crypto.randomUUID`, this works outside secure contexts. */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return hex(bytes);
 }
 
 /**
- * Starts a reply. Tried twice when no answer comes: the key makes sure that it is paid once.
+ * Starts a reply. Retries once if no answer comes: the key makes sure that the reply is paid for once.
  *
  * @param {string} body The request as JSON.
  * @param {string} key The `Idempotency-Key`.
  * @returns {Promise<{id: string, events: string, self: string}>}
- * @throws {Refusal}
+ * @throws {RequestError}
  */
 export function startReply(body, key) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-  return askPatiently("/v1/replies", { method: "POST", headers, body }, 2);
+  return fetchWithRetries("/v1/replies", { method: "POST", headers, body }, 2);
 }
 
 /**
- * Stops a reply. The viewer sees the `end` that follows.
+ * Stops a reply. The viewer receives the `end` that follows.
  *
- * @param {string} self The reply's own path.
- * @throws {Refusal}
+ * @param {string} self The path of the reply.
+ * @throws {RequestError}
  */
 export function stopReply(self) {
-  // Kept alive, or leaving the page right after a stop would let the reply run on.
-  return askPatiently(self, { method: "DELETE", keepalive: true }, 3);
+  // With keepalive, the request survives a user who leaves the page right after a stop.
+  return fetchWithRetries(self, { method: "DELETE", keepalive: true }, 3);
 }
 
-/** Follows one reply to its end, whatever happens to the connection. */
+/** Follows one reply to its end, through lost connections. */
 export class Viewer {
   #paths;
-  #watcher;
+  #listener;
   #text;
   #last = 0;
-  /** How many deltas made the text; null once a snapshot has made it. */
+  /** The number of deltas received; null once a snapshot has supplied text. */
   #deltas = 0;
-  /** @type {EventSource|null} At most one is open: HTTP/1.1 browsers allow six connections to a host. */
+  /** @type {EventSource|null} At most one is open: over HTTP/1.1, browsers allow six connections per host. */
   #source = null;
-  #heard = 0;
+  #lastEventAt = 0;
   #attempts = 0;
   #recovering = false;
-  #hurry = () => {};
+  #skipPause = () => {};
   #ended = false;
   #closed = false;
-  #watchdog = setInterval(() => this.#watch(), WATCH_EVERY_MS);
+  #watchdog = setInterval(() => this.#checkSilence(), SILENCE_CHECK_INTERVAL_MS);
 
   /**
    * @param {{events: string, self: string}} paths
-   * @param {Watcher} watcher
-   * @param {string} [text] What the page already shows of the reply.
+   * @param {Listener} listener
+   * @param {string} [text] The part of the reply that the page already shows.
    */
-  constructor(paths, watcher, text = "") {
+  constructor(paths, listener, text = "") {
     this.#paths = paths;
-    this.#watcher = watcher;
+    this.#listener = listener;
     this.#text = text;
   }
 
@@ -135,33 +135,33 @@ export class Viewer {
     this.#open();
   }
 
-  /** Takes the snapshot, then follows what comes after it. */
+  /** Loads the snapshot, then follows the events after it. */
   resume() {
     this.#recover();
   }
 
   /**
-   * Makes sure of the connection after a sleep.
+   * Checks the connection, after sleep for example, and reconnects if needed.
    *
    * @param {boolean} [lost] Whether the old connection is known to be lost.
    */
-  wake(lost = false) {
+  checkConnection(lost = false) {
     if (this.#ended || this.#closed) return;
-    if (this.#recovering) this.#hurry();
-    else if (lost || !this.#source || this.#silence() > 1.5 * PING_MS) this.#reopen();
+    if (this.#recovering) this.#skipPause();
+    else if (lost || !this.#source || this.#silentFor() > 1.5 * PING_INTERVAL_MS) this.#reopen();
   }
 
-  /** Lets go of the connection until {@link wake}; the reply goes on. */
-  rest() {
+  /** Closes the connection until {@link checkConnection}; the reply continues on the server. */
+  pause() {
     this.#disconnect();
   }
 
-  /** Ends the viewing; the watcher hears nothing more. */
+  /** Stops following the reply; the listener gets no further calls. */
   close() {
     this.#closed = true;
     clearInterval(this.#watchdog);
     this.#disconnect();
-    this.#hurry();
+    this.#skipPause();
   }
 
   #open() {
@@ -169,20 +169,20 @@ export class Viewer {
     if (this.#last > 0) url.searchParams.set("after", String(this.#last));
     const source = new EventSource(url);
     this.#source = source;
-    this.#heard = Date.now();
+    this.#lastEventAt = Date.now();
 
     const on = (name, handle) =>
       source.addEventListener(name, (event) => {
-        // An event that was queued before its connection was given up.
+        // Ignores events that were queued before their connection was replaced.
         if (source === this.#source) this.#receive(event, handle);
       });
     on("start", () => {});
     on("delta", ({ text }) => this.#append(text));
     on("replace", ({ text, why }) => this.#replace(text, why));
-    on("notice", (notice) => this.#watcher.noticed(notice));
+    on("notice", (notice) => this.#listener.noticed(notice));
     on("end", (end) => this.#finish(end));
     source.addEventListener("ping", (event) => source === this.#source && this.#checkPing(event));
-    source.addEventListener("error", () => source === this.#source && this.#lose());
+    source.addEventListener("error", () => source === this.#source && this.#onError());
   }
 
   #disconnect() {
@@ -192,13 +192,13 @@ export class Viewer {
 
   #reopen() {
     this.#disconnect();
-    this.#watcher.reconnecting();
+    this.#listener.reconnecting();
     this.#open();
   }
 
-  /** Lets each event through once, in order. */
+  /** Handles each event once, in order. */
   #receive(event, handle) {
-    this.#hear();
+    this.#noteEvent();
     const seq = Number(event.lastEventId);
     if (seq <= this.#last) return;
     const data = seq === this.#last + 1 ? parse(event.data) : null;
@@ -210,61 +210,61 @@ export class Viewer {
     handle(data);
   }
 
-  /** A ping tells where this connection stands; if that is ahead of us, something was lost. */
+  /** A ping carries the connection's cursor. If that is ahead of ours, an event was lost. */
   #checkPing(event) {
-    this.#hear();
+    this.#noteEvent();
     if (Number(event.lastEventId) > this.#last) this.#recover();
   }
 
-  #hear() {
-    this.#heard = Date.now();
+  #noteEvent() {
+    this.#lastEventAt = Date.now();
     this.#attempts = 0;
-    this.#watcher.connected();
+    this.#listener.connected();
   }
 
-  // Wall-clock time: a monotonic clock stands still while the machine sleeps.
-  #silence() {
-    return Date.now() - this.#heard;
+  // By the wall clock: a monotonic clock stops while the machine sleeps.
+  #silentFor() {
+    return Date.now() - this.#lastEventAt;
   }
 
-  #watch() {
-    if (this.#source && this.#silence() > SILENCE_MS) this.#reopen();
+  #checkSilence() {
+    if (this.#source && this.#silentFor() > SILENCE_TIMEOUT_MS) this.#reopen();
   }
 
-  /** `EventSource` reconnects by itself after a cut, but gives up for good on any answer that is not a 200. */
-  #lose() {
-    this.#watcher.reconnecting();
+  /** `EventSource` reconnects by itself after a cut, but never after an answer other than 200. */
+  #onError() {
+    this.#listener.reconnecting();
     if (this.#source.readyState === EventSource.CLOSED) this.#recover();
   }
 
-  /** Asks the snapshot where the reply stands, as often as needed, and goes on from there. */
+  /** Loads the snapshot, with retries, and continues from there. */
   async #recover() {
     if (this.#recovering || this.#ended) return;
     this.#recovering = true;
     this.#disconnect();
-    this.#watcher.reconnecting();
-    const snapshot = await this.#snapshotAtLast();
+    this.#listener.reconnecting();
+    const snapshot = await this.#loadSnapshot();
     this.#recovering = false;
     if (this.#closed) return;
 
-    if (snapshot instanceof Refusal) {
+    if (snapshot instanceof RequestError) {
       this.#finish(failure(snapshot));
       return;
     }
-    this.#take(snapshot);
+    this.#applySnapshot(snapshot);
     if (snapshot.status === "running") this.#open();
     else this.#finish(snapshot);
   }
 
-  /** @returns {Promise<object|Refusal>} The snapshot, or why there will never be one. */
-  async #snapshotAtLast() {
+  /** @returns {Promise<object|RequestError>} The snapshot, or the error that no retry can cure. */
+  async #loadSnapshot() {
     while (!this.#closed) {
       await this.#pause(backoff(this.#attempts++));
       if (this.#closed) break;
       try {
-        return await ask(this.#paths.self);
-      } catch (refusal) {
-        if (refusal.final) return refusal;
+        return await fetchJson(this.#paths.self);
+      } catch (error) {
+        if (error.final) return error;
       }
     }
     return null;
@@ -272,17 +272,17 @@ export class Viewer {
 
   #pause(ms) {
     return new Promise((resolve) => {
-      this.#hurry = resolve;
+      this.#skipPause = resolve;
       setTimeout(resolve, ms);
     });
   }
 
-  #take(snapshot) {
-    // Another replica may lag behind what this viewer has seen.
+  #applySnapshot(snapshot) {
+    // Another replica may lag behind this viewer.
     if (snapshot.last_event_id < this.#last) return;
     this.#last = snapshot.last_event_id;
     this.#deltas = null;
-    // Appending what is new leaves a selection in what is old alone.
+    // Appending keeps a selection in the old text.
     if (!snapshot.text.startsWith(this.#text)) this.#replace(snapshot.text);
     else if (snapshot.text.length > this.#text.length) this.#append(snapshot.text.slice(this.#text.length));
   }
@@ -290,86 +290,85 @@ export class Viewer {
   #append(text) {
     this.#text += text;
     if (this.#deltas !== null) this.#deltas += 1;
-    this.#watcher.appended(text);
+    this.#listener.appended(text);
   }
 
   #replace(text, why) {
     this.#text = text;
-    this.#watcher.replaced(text, why);
+    this.#listener.replaced(text, why);
   }
 
-  /** Closes first: an `EventSource` left open would ask again after the server's close. */
+  /** Closes the connection first: an open `EventSource` would reconnect after the server's close. */
   async #finish(end) {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#watchdog);
     this.#disconnect();
-    const proof = await this.#prove(end);
-    if (!this.#closed) this.#watcher.ended(end, proof, this.#deltas);
+    const proof = await this.#verify(end);
+    if (!this.#closed) this.#listener.ended(end, proof, this.#deltas);
   }
 
-  /** Checks the text against its end; if they differ, the server's own text is shown. */
-  async #prove(end) {
-    const proof = await check(this.#text, end);
+  /** Verifies the text against its end. If they differ, shows the text of the server's snapshot. */
+  async #verify(end) {
+    const proof = await verify(this.#text, end);
     if (proof !== "mismatch") return proof;
-    // Repaired without a word, a fault in the counting of events would never be found.
-    console.warn("The reply's text did not match its end; the server's own text is shown.");
+    // A silent repair would hide a bug in the handling of events.
+    console.warn("The text of the reply did not match its end; showing the server's snapshot.");
     try {
-      this.#take(await askPatiently(this.#paths.self, {}, 3));
+      this.#applySnapshot(await fetchWithRetries(this.#paths.self, {}, 3));
     } catch {
       return "mismatch";
     }
-    return check(this.#text, end);
+    return verify(this.#text, end);
   }
 }
 
-/** The end of a reply of which the server will say nothing more. */
-function failure(refusal) {
-  const message = refusal.status === 404 ? GONE : refusal.message;
-  const error = { code: refusal.code ?? "unavailable", message, retryable: true };
+/** The end of a reply that the server no longer has. */
+function failure({ status, code = "unavailable", message }) {
+  const error = { code, message: status === 404 ? GONE : message, retryable: true };
   return { status: "failed", finish_reason: null, error };
 }
 
 /**
- * Sends a request and reads its JSON.
+ * Sends a request and parses the JSON of its response.
  *
- * @throws {Refusal}
+ * @throws {RequestError}
  */
-async function ask(path, options = {}) {
+async function fetchJson(path, options = {}) {
   let response;
   try {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     response = await fetch(path, { cache: "no-store", signal, ...options });
     if (response.ok) return await response.json();
   } catch {
-    throw new Refusal(UNREACHABLE);
+    throw new RequestError(UNREACHABLE);
   }
-  throw await refusalOf(response);
+  throw await errorOf(response);
 }
 
-/** Like {@link ask}, but tries again when no answer comes. Only for requests that may be repeated. */
-async function askPatiently(path, options, attempts) {
+/** Like {@link fetchJson}, but retries when no answer comes. Only for idempotent requests. */
+async function fetchWithRetries(path, options, attempts) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ask(path, options);
-    } catch (refusal) {
-      if (refusal.status !== 0 || attempt === attempts) throw refusal;
+      return await fetchJson(path, options);
+    } catch (error) {
+      if (error.status !== 0 || attempt === attempts) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, backoff(attempt)));
   }
 }
 
-/** A proxy on the way may answer with a page of its own instead of `application/problem+json`. */
-async function refusalOf(response) {
+/** Reads an error response. A proxy may send a page of its own instead of `application/problem+json`. */
+async function errorOf(response) {
   const problem = parse(await response.text().catch(() => "")) ?? {};
-  return new Refusal(problem.detail ?? `The server answered ${response.status} ${response.statusText}`.trim() + ".", {
+  return new RequestError(problem.detail ?? `The server answered ${response.status} ${response.statusText}`.trim() + ".", {
     status: response.status,
     code: problem.code,
     retryAfterMs: problem.retry_after_ms,
   });
 }
 
-/** @returns {object|null} Null for what is not JSON. */
+/** @returns {object|null} Null if it is not JSON. */
 function parse(json) {
   try {
     return JSON.parse(json);
@@ -378,18 +377,18 @@ function parse(json) {
   }
 }
 
-/** Nothing before the first attempt, then 1 s, 2 s, 4 s …, halved at random so that viewers do not come back as one crowd. */
+/** No wait before the first attempt, then up to 1 s, 2 s, 4 s …; the jitter keeps viewers from reconnecting together. */
 function backoff(attempt) {
   if (attempt === 0) return 0;
   return Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
 }
 
-/** Compares a text with what its end says of it. @returns {Promise<Proof>} */
-async function check(text, end) {
+/** Compares a text with the length and hash in its end. @returns {Promise<Proof>} */
+async function verify(text, end) {
   if (end.bytes === undefined) return "unchecked";
   const bytes = new TextEncoder().encode(text);
   if (bytes.length !== end.bytes) return "mismatch";
-  // Only secure contexts, localhost among them, have `crypto.subtle`.
+  // Only secure contexts, which include localhost, have `crypto.subtle`.
   if (!crypto.subtle || !end.sha256) return "bytes";
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return hex(digest) === end.sha256 ? "sha256" : "mismatch";

@@ -1,11 +1,11 @@
 /**
- * One reply as the reader sees it: its text, its state in words and shape, its figures.
+ * One reply as the user sees it: its text, its state in words and as a shape, its figures.
  *
- * Text comes in as text nodes only, never as markup. Knows nothing of connections.
+ * Text is added as text nodes only, never as markup. This module knows nothing of connections.
  */
 
 const WAITING = "Waiting for the first words…";
-const MISMATCH = "This text may be incomplete: it is not what the server counted.";
+const MISMATCH = "This text may be incomplete: it does not match what the server sent.";
 
 /** @typedef {import("./conversation.js").Exchange} Exchange */
 
@@ -15,25 +15,25 @@ export class ReplyView {
   #article = this.#item.querySelector(".reply");
   #words = this.#item.querySelector(".words");
   #notice = this.#item.querySelector(".notice");
-  #noticePasses = false;
+  #noticeIsTemporary = false;
   #action = this.#item.querySelector(".action");
   #stopCountdown = () => {};
   #stopNoticeCountdown = () => {};
   #grew;
 
-  /** The whole text is one node: adding to it costs the same however long it is. */
+  /** All text is in one node, so appending costs the same however long it is. */
   #node = document.createTextNode("");
   #pending = "";
   #frame = 0;
 
   /**
-   * @param {Element} transcript Where it is added.
+   * @param {Element} transcript The element to which it is added.
    * @param {() => void} grew Called when it may have become taller.
    */
   constructor(transcript, grew) {
     this.#grew = grew;
     this.#item.querySelector(".text").append(this.#node);
-    this.#say("waiting", WAITING);
+    this.#showStatus("waiting", WAITING);
     transcript.append(this.#item);
   }
 
@@ -42,14 +42,14 @@ export class ReplyView {
     this.#article.dataset.reply = id;
   }
 
-  /** Adds text at the next frame. A hidden page draws no frames, so it takes the text at once. */
+  /** Adds text in the next frame. A hidden page draws no frames, so there the text is added at once. */
   append(text) {
     this.#pending += text;
     if (document.hidden) this.flush();
     else this.#frame ||= requestAnimationFrame(() => this.flush());
   }
 
-  /** Brings all text into the document. */
+  /** Writes all pending text into the document. */
   flush() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
@@ -60,7 +60,7 @@ export class ReplyView {
     this.#grew();
   }
 
-  /** Puts `text` in the place of all text so far. */
+  /** Replaces all text so far. */
   replace(text) {
     this.#pending = "";
     this.#node.data = text;
@@ -68,17 +68,17 @@ export class ReplyView {
   }
 
   /**
-   * Shows that the connection is there.
+   * Shows that the connection works.
    *
-   * @returns {boolean} Whether that is news.
+   * @returns {boolean} Whether it was lost before.
    */
   connected() {
     const back = this.#status === "reconnecting";
     if (this.#node.length > 0) {
-      if (this.#status !== "running") this.#say("running", "Writing…");
-      this.#passNotice();
+      if (this.#status !== "running") this.#showStatus("running", "Writing…");
+      this.#hideTemporaryNotice();
     } else if (back) {
-      this.#say("waiting", WAITING);
+      this.#showStatus("waiting", WAITING);
     }
     return back;
   }
@@ -86,11 +86,11 @@ export class ReplyView {
   /**
    * Shows that the connection is lost.
    *
-   * @returns {boolean} Whether that is news.
+   * @returns {boolean} Whether it worked before.
    */
   reconnecting() {
     if (this.#status === "reconnecting") return false;
-    this.#say("reconnecting", "Reconnecting…");
+    this.#showStatus("reconnecting", "Reconnecting…");
     return true;
   }
 
@@ -98,16 +98,16 @@ export class ReplyView {
    * Shows a sentence under the text.
    *
    * @param {string} words
-   * @param {boolean} [passes] Whether it is over when the first words come.
-   * @param {number} [wait] How many milliseconds the wait is that it announces.
+   * @param {boolean} [temporary] Whether to hide it when the first words arrive.
+   * @param {number} [wait] The length of the wait that it announces, in milliseconds.
    */
-  notice(words, passes = false, wait = 0) {
+  notice(words, temporary = false, wait = 0) {
     this.#stopNoticeCountdown();
     this.#stopNoticeCountdown = countdown(Date.now() + wait, (left) => {
       this.#notice.textContent = left > 0 ? `${words} In ${spellWait(left)}.` : words;
     });
     this.#notice.hidden = false;
-    this.#noticePasses = passes;
+    this.#noticeIsTemporary = temporary;
     this.#grew();
   }
 
@@ -119,12 +119,12 @@ export class ReplyView {
   end(exchange) {
     const { kind, words } = outcomeOf(exchange);
     this.flush();
-    this.#passNotice();
+    this.#hideTemporaryNotice();
     this.#article.dataset.outcome = kind;
     this.#article.dataset.proof = exchange.proof;
     this.#article.removeAttribute("aria-busy");
     this.#item.querySelector("use").setAttribute("href", `#shape-${kind}`);
-    this.#say(exchange.end.status, words);
+    this.#showStatus(exchange.end.status, words);
     if (exchange.proof === "mismatch") this.notice(MISMATCH);
 
     const figures = this.#item.querySelector(".figures");
@@ -134,11 +134,11 @@ export class ReplyView {
   }
 
   /**
-   * Offers a button for what to do next.
+   * Shows a button for the next step.
    *
    * @param {string} words
    * @param {() => void} act
-   * @param {number} [from] The time before which acting makes no sense.
+   * @param {number} [from] The time before which the button is disabled.
    */
   offer(words, act, from = 0) {
     this.#action.hidden = false;
@@ -150,14 +150,14 @@ export class ReplyView {
     this.#grew();
   }
 
-  /** Takes the offer back: a newer prompt has made it stale. */
+  /** Hides the button: a newer prompt has made it obsolete. */
   withdrawOffer() {
     this.#stopCountdown();
     this.#stopNoticeCountdown();
     this.#action.hidden = true;
   }
 
-  /** Takes the reply out of the transcript. */
+  /** Removes the reply from the transcript. */
   remove() {
     this.withdrawOffer();
     this.#item.remove();
@@ -167,51 +167,51 @@ export class ReplyView {
     return this.#article.dataset.status;
   }
 
-  #say(status, words) {
+  #showStatus(status, words) {
     this.#article.dataset.status = status;
     this.#words.textContent = words;
   }
 
-  #passNotice() {
-    if (!this.#noticePasses) return;
+  #hideTemporaryNotice() {
+    if (!this.#noticeIsTemporary) return;
     this.#stopNoticeCountdown();
     this.#notice.hidden = true;
   }
 }
 
 /**
- * Says how a reply ended.
+ * Describes how a reply ended.
  *
  * @param {Exchange} exchange
  * @returns {{kind: "complete"|"stopped"|"unread"|"length"|"filtered"|"failed", words: string}}
  */
 export function outcomeOf({ end, stopped }) {
   if (end.status === "completed") {
-    if (end.finish_reason === "length") return { kind: "length", words: "Cut by length: the reply reached its limit." };
+    if (end.finish_reason === "length") return { kind: "length", words: "Cut short: the reply reached its length limit." };
     return { kind: "complete", words: "Complete." };
   }
   if (end.status === "stopped") {
-    if (end.reason === "unread") return { kind: "unread", words: "Stopped because nobody read it." };
+    if (end.reason === "unread") return { kind: "unread", words: "Stopped because no one was reading it." };
     return { kind: "stopped", words: stopped ? "Stopped by you." : "Stopped by another viewer." };
   }
-  const words = end.error?.message ?? "no reason was given";
+  const words = end.error?.message ?? "no reason was given.";
   const filtered = end.finish_reason === "content_filter" || ["prompt_filtered", "reply_filtered"].includes(end.error?.code);
   return filtered ? { kind: "filtered", words: `Filtered: ${words}` } : { kind: "failed", words: `Failed: ${words}` };
 }
 
-/** @returns {[string, string][]} Names and values; what is not known is left out. */
+/** @returns {[string, string][]} Names and values; unknown figures are left out. */
 function figuresOf({ end, deltas }) {
   const tokens = end.usage?.completion_tokens;
   const count = tokens !== undefined ? ["Tokens", tokens.toLocaleString()] : deltas > 0 && ["Deltas", deltas.toLocaleString()];
   return [
     typeof end.ms?.first === "number" && ["First words", spellDuration(end.ms.first)],
-    typeof end.ms?.total === "number" && ["In all", spellDuration(end.ms.total)],
+    typeof end.ms?.total === "number" && ["Total", spellDuration(end.ms.total)],
     count,
     end.model && ["Model", end.model],
   ].filter(Boolean);
 }
 
-/** Makes one name and value of the figures. */
+/** Builds the elements of one figure. */
 function figure(name, value) {
   const group = document.createElement("div");
   const term = document.createElement("dt");
@@ -223,11 +223,11 @@ function figure(name, value) {
 }
 
 /**
- * Tells `tick` each second how much time is left, until none is.
+ * Calls `tick` every second with the time left, until none is.
  *
  * @param {number} until
  * @param {(left: number) => void} tick
- * @returns {() => void} What ends it early.
+ * @returns {() => void} Stops it early.
  */
 export function countdown(until, tick) {
   const timer = setInterval(step, 1_000);
@@ -240,7 +240,7 @@ export function countdown(until, tick) {
   return () => clearInterval(timer);
 }
 
-/** Spells a time to wait, rounded up. */
+/** Formats a time to wait, rounded up. */
 export function spellWait(ms) {
   const seconds = Math.ceil(ms / 1_000);
   if (seconds < 120) return `${seconds} s`;
@@ -248,7 +248,7 @@ export function spellWait(ms) {
   return `${Math.ceil(seconds / 3_600)} h`;
 }
 
-/** Spells a time that was measured. */
+/** Formats a measured time. */
 function spellDuration(ms) {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
