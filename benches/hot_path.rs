@@ -1,5 +1,7 @@
-//! The hot path in parts: bytes → frames → chunks, events → bytes, log → viewers. `cargo bench`
-//! prints time an event; compare rows of one run, since absolute times are those of the machine.
+//! The parts of the hot path: bytes → frames → chunks, events → bytes, log → viewers.
+//!
+//! `cargo bench` prints the time per event. Compare rows of one run only: absolute times depend on the
+//! machine.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -11,7 +13,7 @@ use rasta_stream::{
     upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
 };
 
-/// A delta as Azure's default filter sends it, about 400 bytes.
+/// A delta chunk with the results of Azure's default filter, about 400 bytes.
 const CHUNK: &str = concat!(
     r#"data: {"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"#,
     r#""delta":{"content":" river"},"finish_reason":null,"index":0,"logprobs":null}],"#,
@@ -26,17 +28,17 @@ fn main() {
     divan::main();
 }
 
-/// Upstream's bytes to chunks, in reads of so many bytes.
+/// Decodes upstream's bytes into chunks, `read` bytes at a time.
 #[divan::bench(args = [usize::MAX, 4096, 400, 37])]
 fn decode(bencher: Bencher<'_, '_>, read: usize) {
     let stream = CHUNK.repeat(EVENTS);
     bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
-        let (mut decoder, mut normaliser) = (Decoder::default(), Normalizer::default());
+        let (mut decoder, mut normalizer) = (Decoder::default(), Normalizer::default());
         let mut chunks = Vec::new();
         for part in stream.as_bytes().chunks(read.min(stream.len())) {
             decoder
                 .push(part, |frame| {
-                    normaliser
+                    normalizer
                         .read(&frame.event, &frame.data, &mut chunks)
                         .unwrap();
                     black_box(&mut chunks).clear();
@@ -46,7 +48,7 @@ fn decode(bencher: Bencher<'_, '_>, read: usize) {
     });
 }
 
-/// Frames alone, without JSON.
+/// Decodes frames only, without JSON.
 #[divan::bench(args = [usize::MAX, 4096, 400, 37])]
 fn frames(bencher: Bencher<'_, '_>, read: usize) {
     let stream = CHUNK.repeat(EVENTS);
@@ -58,7 +60,7 @@ fn frames(bencher: Bencher<'_, '_>, read: usize) {
     });
 }
 
-/// Events to bytes, with and without the pad.
+/// Encodes events, with and without padding.
 #[divan::bench(args = [true, false])]
 fn encode(bencher: Bencher<'_, '_>, pad: bool) {
     let event = ReplyEvent::Delta {
@@ -84,7 +86,7 @@ fn store() -> Store {
     })
 }
 
-/// Number, encode and add, one event a batch and ten.
+/// Appends events to a log, in batches of one and of ten.
 #[divan::bench(args = [1, 10])]
 fn append(bencher: Bencher<'_, '_>, batch: usize) {
     let events = vec![
@@ -104,7 +106,7 @@ fn append(bencher: Bencher<'_, '_>, batch: usize) {
     });
 }
 
-/// Read a log from its beginning, as so many viewers.
+/// Reads a log from its beginning, for several viewers.
 #[divan::bench(args = [1, 10])]
 fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
     let created = store().create(None).now_or_never().unwrap().unwrap();

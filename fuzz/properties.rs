@@ -1,7 +1,7 @@
-//! What must hold for whatever an upstream sends: the properties, once, for the fuzz targets here
-//! and for `tests/upstream/fuzz.rs`, which drives them on the stable toolchain.
+//! Properties that hold for every input from upstream. The fuzz targets use them, and so does
+//! `tests/upstream/fuzz.rs`, which runs them on the stable toolchain.
 //!
-//! Each takes any bytes, reads from their beginning how to cut the rest, and panics where the
+//! Each takes arbitrary bytes, whose beginning says how to split the rest into reads. It panics if the
 //! property does not hold.
 
 use rasta_stream::{
@@ -14,40 +14,40 @@ use rasta_stream::{
     },
 };
 
-/// More than an HTTP client hands out in one piece.
-const MAX_READ: usize = 1 << 16;
-/// Invalid bytes become U+FFFD, which has three.
+/// More than an HTTP client returns in one read.
+const MAX_READ_BYTES: usize = 1 << 16;
+/// The most bytes of output per byte of input: an invalid byte becomes U+FFFD, which takes three.
 const MAX_GROWTH: usize = 3;
-/// The most cuts that an input can ask for; one more means: after every byte.
-const MAX_CUTS: usize = 6;
+/// The most cuts that an input can ask for; one more means a cut after every byte.
+const CUT_LIMIT: usize = 6;
 
-/// Event, data and last id, as frames have them.
+/// A frame: its event name, its data, and the last event id.
 type Frame = (String, String, String);
 
-/// What came of a whole stream.
+/// The result of a whole stream.
 #[derive(Default, PartialEq, Eq)]
 struct Decoded {
     frames: Vec<Frame>,
-    /// The frame that the end left unfinished.
+    /// The frame that the end of the stream left incomplete.
     rest: Option<Frame>,
     too_long: bool,
-    /// `None` where the stream was given up.
+    /// `None` if decoding stopped early.
     recognised: Option<bool>,
 }
 
-/// Frames do not depend on how the stream is cut, and are those of the standard.
+/// The frames are those of the standard, wherever the stream is split into reads.
 pub fn sse_decoder(data: &[u8]) {
     let (cuts, stream) = Cuts::of(data);
-    let expected = plain(stream);
+    let expected = reference_decode(stream);
     assert!(
-        decode(stream.chunks(MAX_READ)) == expected,
+        decode(stream.chunks(MAX_READ_BYTES)) == expected,
         "in large reads"
     );
     assert!(decode(cuts.parts(stream)) == expected, "cut at {cuts:?}");
 }
 
-/// The same around the bound: the first three bytes say how often a part of the stream is repeated
-/// and by how much the result then misses the bound.
+/// The same near the size limit: the first three bytes say which part of the stream is repeated, and
+/// how far the result is from the limit.
 pub fn sse_bounds(data: &[u8]) {
     let Some(([at, length, more], data)) = data.split_first_chunk() else {
         return;
@@ -58,7 +58,7 @@ pub fn sse_bounds(data: &[u8]) {
     let length = usize::from(*length) % (tail.len() + 1);
     let (middle, tail) = tail.split_at(length);
     let middle = if middle.is_empty() { b"x" } else { middle };
-    // Thousands of whole frames are not about the bound, and take long.
+    // Thousands of complete frames do not test the limit, and take long.
     let twice = middle.repeat(2);
     let blank_lines = [&b"\n\n"[..], b"\r\r", b"\r\n\r\n", b"\n\r"];
     if blank_lines
@@ -67,30 +67,38 @@ pub fn sse_bounds(data: &[u8]) {
     {
         return;
     }
-    // From 128 bytes below the bound to 128 above it.
+    // From 128 bytes below the limit to 128 bytes above it.
     let size = (MAX_FRAME_BYTES - 128 + usize::from(*more)).saturating_sub(head.len());
     let mut long = head.to_vec();
     long.extend(middle.iter().cycle().take(size));
     long.extend_from_slice(tail);
 
-    let expected = plain(&long);
-    assert!(decode(long.chunks(MAX_READ)) == expected, "in large reads");
+    let expected = reference_decode(&long);
+    assert!(
+        decode(long.chunks(MAX_READ_BYTES)) == expected,
+        "in large reads"
+    );
     assert!(decode(long.chunks(4093)) == expected, "in small reads");
-    let parts = cuts.parts(&long).flat_map(|part| part.chunks(MAX_READ));
+    let parts = cuts
+        .parts(&long)
+        .flat_map(|part| part.chunks(MAX_READ_BYTES));
     assert!(decode(parts) == expected, "cut at {cuts:?}");
 }
 
-/// Chunks do not depend on how the stream is cut, do not grow, and hold all text whole.
-pub fn normaliser(data: &[u8]) {
+/// The chunks are the same wherever the stream is split, they are bounded, and no text is damaged.
+pub fn normalizer(data: &[u8]) {
     let (cuts, stream) = Cuts::of(data);
-    let whole = normalise(stream.chunks(MAX_READ));
-    assert_eq!(normalise(cuts.parts(stream)), whole, "cut at {cuts:?}");
+    let whole = normalize(stream.chunks(MAX_READ_BYTES));
+    assert_eq!(normalize(cuts.parts(stream)), whole, "cut at {cuts:?}");
 
     let (chunks, end) = whole;
     let texts = || chunks.iter().filter_map(|chunk| chunk.text.as_deref());
     assert!(texts().all(|text| !text.is_empty()), "an empty delta");
     let length: usize = texts().map(str::len).sum();
-    assert!(length <= MAX_GROWTH * stream.len(), "text out of nothing");
+    assert!(
+        length <= MAX_GROWTH * stream.len(),
+        "more text than was sent"
+    );
     for name in chunks.iter().filter_map(|chunk| chunk.model.as_deref()) {
         assert!((1..=128).contains(&name.chars().count()), "model {name:?}");
         assert!(!name.contains(char::is_control), "model {name:?}");
@@ -98,12 +106,12 @@ pub fn normaliser(data: &[u8]) {
     if let Some(fault) = end {
         let known = [ErrorCode::UpstreamError, ErrorCode::UpstreamProtocol];
         assert!(known.contains(&fault.error.code), "{fault:?}");
-        is_fit_to_show(&fault);
+        assert_public(&fault);
     }
-    text_in_pieces(&cuts, stream);
+    assert_split_text_is_whole(&cuts, stream);
 }
 
-/// A refusal is one fault, and only its cause has words of upstream's.
+/// A refusal is one fault, and its public part has no text of upstream's.
 pub fn refusal(data: &[u8]) {
     let Some(([high, low, flags, length], rest)) = data.split_first_chunk() else {
         return;
@@ -119,28 +127,28 @@ pub fn refusal(data: &[u8]) {
     };
     let fault = Fault::refusal(&head, body).with_request_id(Some(seconds));
 
-    is_fit_to_show(&fault);
+    assert_public(&fault);
     assert!(fault.cause.starts_with(&format!("status={status} ")));
     if let Some(wait) = fault.error.retry_after_ms {
-        assert!(fault.error.retryable, "a wait for nothing");
+        assert!(fault.error.retryable, "a wait without a retry");
         assert!((1..=7 * 24 * 3600 * 1000).contains(&wait), "wait of {wait}");
     }
     if let Some(id) = &fault.error.request_id {
         assert_eq!(id, seconds);
         assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()));
     }
-    // Whatever the body says, the status alone decides about these.
+    // For these, only the status decides, whatever the body says.
     match status {
         0..=299 => assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol),
         429 => assert_eq!(fault.error.code, ErrorCode::RateLimited),
         500..=599 => assert_eq!(fault.error.code, ErrorCode::UpstreamUnavailable),
         _ => assert!(status == 408 || status == 409 || !fault.error.retryable),
     }
-    is_fit_to_show(&Fault::in_stream(&String::from_utf8_lossy(body)));
+    assert_public(&Fault::in_stream(&String::from_utf8_lossy(body)));
 }
 
-/// The sentence is ours, and the cause is one line.
-fn is_fit_to_show(fault: &Fault) {
+/// The message is ours, and the cause is one line.
+fn assert_public(fault: &Fault) {
     let ours = ReplyError {
         retry_after_ms: fault.error.retry_after_ms,
         request_id: fault.error.request_id.clone(),
@@ -150,7 +158,7 @@ fn is_fit_to_show(fault: &Fault) {
     assert!(!fault.cause.contains(char::is_control), "{fault:?}");
 }
 
-/// Where a stream is cut into reads.
+/// The places at which a stream is split into reads.
 #[derive(Debug)]
 enum Cuts {
     Everywhere,
@@ -158,13 +166,13 @@ enum Cuts {
 }
 
 impl Cuts {
-    /// Takes the cuts from the beginning of an input: how many, and two bytes for each.
+    /// Reads the cuts from the beginning of an input: their number, and two bytes for each.
     fn of(data: &[u8]) -> (Self, &[u8]) {
         let Some((count, data)) = data.split_first() else {
             return (Self::At(Vec::new()), data);
         };
-        let count = usize::from(*count) % (MAX_CUTS + 2);
-        if count > MAX_CUTS {
+        let count = usize::from(*count) % (CUT_LIMIT + 2);
+        if count > CUT_LIMIT {
             return (Self::Everywhere, data);
         }
         let (places, stream) = data.split_at((2 * count).min(data.len()));
@@ -178,8 +186,8 @@ impl Cuts {
 
     fn parts<'a>(&self, stream: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let mut at: Vec<usize> = match self {
-            Self::Everywhere if stream.len() <= MAX_READ => (0..stream.len()).collect(),
-            // A read a byte would take too long.
+            Self::Everywhere if stream.len() <= MAX_READ_BYTES => (0..stream.len()).collect(),
+            // One read per byte would take too long.
             Self::Everywhere => (0..stream.len()).step_by(997).collect(),
             Self::At(places) => places.iter().map(|at| at % (stream.len() + 1)).collect(),
         };
@@ -224,8 +232,8 @@ fn owned(frame: rasta_stream::upstream::sse::Frame<'_>) -> Frame {
     )
 }
 
-/// The HTML standard's algorithm as it is written down, on a whole stream, with our bound.
-fn plain(stream: &[u8]) -> Decoded {
+/// The algorithm of the HTML standard, word for word, on a whole stream, with our size limit.
+fn reference_decode(stream: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
     let mut reading = Reading::default();
     let mut rest = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
@@ -235,7 +243,7 @@ fn plain(stream: &[u8]) -> Decoded {
         rest = &rest[end + if ends_in_crlf { 2 } else { 1 }..];
         if line.is_empty() {
             decoded.frames.extend(reading.dispatch());
-        } else if line.len() > MAX_FRAME_BYTES || !reading.take(line) {
+        } else if line.len() > MAX_FRAME_BYTES || !reading.line(line) {
             decoded.too_long = true;
             return decoded;
         }
@@ -244,7 +252,7 @@ fn plain(stream: &[u8]) -> Decoded {
         decoded.too_long = true;
         return decoded;
     }
-    if !rest.is_empty() && !reading.take(rest) {
+    if !rest.is_empty() && !reading.line(rest) {
         decoded.too_long = true;
         return decoded;
     }
@@ -262,8 +270,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Whether the frame is still within the bound.
-    fn take(&mut self, line: &[u8]) -> bool {
+    /// Processes a line. Returns whether the frame is still within the size limit.
+    fn line(&mut self, line: &[u8]) -> bool {
         let colon = line.iter().position(|byte| *byte == b':');
         let (field, value) = line.split_at(colon.unwrap_or(line.len()));
         let value = value.strip_prefix(b":").unwrap_or(value);
@@ -292,51 +300,51 @@ impl Reading {
     }
 }
 
-/// Decoder and normaliser as the upstream joins them: up to the first fault or end.
-fn normalise<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<Fault>) {
+/// Decodes and normalizes like the upstream does, up to the first fault or the end.
+fn normalize<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<Fault>) {
     let mut chunks = Vec::new();
-    let mut normaliser = Normalizer::default();
+    let mut normalizer = Normalizer::default();
     let mut decoder = Decoder::default();
     let mut outcome = Ok(Progress::More);
     for part in parts {
         let pushed = decoder.push(part, |frame| {
             if outcome == Ok(Progress::More) {
-                outcome = normaliser.read(&frame.event, &frame.data, &mut chunks);
+                outcome = normalizer.read(&frame.event, &frame.data, &mut chunks);
             }
         });
         if pushed.is_err() || outcome != Ok(Progress::More) {
             break;
         }
     }
-    if let Some(text) = normaliser.finish() {
+    if let Some(text) = normalizer.finish() {
         chunks.push(Chunk {
             text: Some(text),
             ..Chunk::default()
         });
     }
-    assert_eq!(normaliser.finish(), None, "half a character twice");
+    assert_eq!(normalizer.finish(), None, "a lone surrogate twice");
     (chunks, outcome.err())
 }
 
-/// Text comes out whole wherever upstream cuts it, between the halves of a character too.
-fn text_in_pieces(cuts: &Cuts, bytes: &[u8]) {
-    let mut normaliser = Normalizer::default();
+/// No text is damaged, wherever upstream splits it, even between the two halves of a surrogate pair.
+fn assert_split_text_is_whole(cuts: &Cuts, bytes: &[u8]) {
+    let mut normalizer = Normalizer::default();
     let mut chunks = Vec::new();
     for part in cuts.parts(bytes) {
         let escaped: String = units(part).map(|unit| format!("\\u{unit:04x}")).collect();
         let data = format!("{{\"choices\":[{{\"delta\":{{\"content\":\"{escaped}\"}}}}]}}");
-        let read = normaliser.read("", &data, &mut chunks);
+        let read = normalizer.read("", &data, &mut chunks);
         assert_eq!(read, Ok(Progress::More));
     }
     let data = "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}";
-    assert_eq!(normaliser.read("", data, &mut chunks), Ok(Progress::More));
+    assert_eq!(normalizer.read("", data, &mut chunks), Ok(Progress::More));
     assert!(matches!(chunks.last(), Some(chunk) if chunk.finish == Some(FinishReason::Stop)));
     let text: String = chunks.into_iter().filter_map(|chunk| chunk.text).collect();
     let whole: Vec<u16> = cuts.parts(bytes).flat_map(units).collect();
     assert_eq!(text, String::from_utf16_lossy(&whole));
 }
 
-/// One code unit for each byte, half of them halves of characters.
+/// One UTF-16 code unit per byte; half of them are surrogates.
 fn units(bytes: &[u8]) -> impl Iterator<Item = u16> {
     bytes.iter().map(|byte| match byte {
         0x80..=0xBF => 0xD800 | u16::from(byte & 0x3F) << 4,

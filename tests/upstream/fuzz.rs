@@ -15,7 +15,7 @@ use rasta_stream::upstream::{
 #[path = "../../fuzz/properties.rs"]
 mod properties;
 
-use properties::{normaliser, refusal, sse_bounds, sse_decoder};
+use properties::{normalizer, refusal, sse_bounds, sse_decoder};
 
 /// No cut; two cuts; after every byte.
 const PREFIXES: [&[u8]; 3] = [b"\x00", b"\x02\x00\x21\x00\x80", b"\x07"];
@@ -103,7 +103,7 @@ fn every_transcript_holds_the_properties() {
         for prefix in PREFIXES {
             let input = [prefix, transcript.as_slice()].concat();
             sse_decoder(&input);
-            normaliser(&input);
+            normalizer(&input);
         }
     }
     for body in bodies() {
@@ -117,7 +117,7 @@ fn every_transcript_holds_the_properties() {
 fn changed_transcripts_hold_the_properties() {
     holds(400, changed(transcripts(), &PREFIXES), |input| {
         sse_decoder(input);
-        normaliser(input);
+        normalizer(input);
     });
     holds(400, changed(bodies(), &REFUSALS), refusal);
 }
@@ -126,7 +126,7 @@ fn changed_transcripts_hold_the_properties() {
 fn bytes_that_are_nothing_hold_the_properties() {
     holds(400, vec(any::<u8>(), 0..200), |input| {
         sse_decoder(input);
-        normaliser(input);
+        normalizer(input);
         refusal(input);
     });
 }
