@@ -1,4 +1,5 @@
 //! The source and the documents themselves: imports between modules, and links and names in Markdown.
 
 mod documents;
+mod imports;
 mod layering;
