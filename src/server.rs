@@ -27,7 +27,7 @@ use crate::{
     simulator::{self, Simulator},
     store::Store,
     upstream::{
-        Credential, DeploymentOptions, Experience, Identity, Tls, Upstream,
+        Credential, DeploymentOptions, DeploymentStates, Identity, Tls, Upstream,
         endpoint::{self, EndpointError, EndpointKind},
     },
 };
@@ -132,18 +132,12 @@ impl Server {
             model, static_dir, ..
         } = config;
         let target = deployments.first().map(|first| first.endpoint.url.origin());
-        let experience = Experience::new(deployments.len());
+        let states = DeploymentStates::new(deployments.len());
         let count = deployments.len();
 
         let shared = service.clone();
         let server = HttpServer::new(move || {
-            let upstream = Upstream::new(
-                &deployments,
-                &model,
-                &tls,
-                experience.clone(),
-                identity.as_ref(),
-            );
+            let upstream = Upstream::new(&deployments, &model, &tls, &states, identity.as_ref());
             App::new()
                 .app_data(shared.clone())
                 .app_data(ThinData(Rc::new(upstream)))

@@ -5,7 +5,9 @@
 //! does, when somebody stops it, when nobody reads it, when time is up, and when the work panics;
 //! dropping the work closes the connection to upstream. This module knows nothing of viewers.
 
+mod append;
 mod limits;
+mod opening;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -14,14 +16,14 @@ use log::{info, warn};
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use self::limits::Limits;
-
+use self::{append::append, opening::open};
 use crate::{
     chat::ChatRequest,
     event::{
         End, ErrorCode, FinishReason, Notice, NoticeCode, ReplyError, ReplyEvent, Status,
         StopReason, Timing, Transcript, Usage, Why,
     },
-    store::{AppendError, StopRequest, Writer},
+    store::{StopRequest, Writer},
     upstream::{self, Chunk, Fault, Upstream},
 };
 
@@ -76,7 +78,7 @@ where
             Ok(Err(fault)) => {
                 warn!(
                     reply = name.as_str(), code:% = fault.error.code,
-                    request_id = fault.error.request_id.as_deref(), cause = fault.cause.as_str();
+                    request_id = fault.error.request_id.as_deref(), cause:% = fault.cause;
                     "upstream failed"
                 );
                 Some(Outcome::Failed(fault.error))
@@ -174,11 +176,7 @@ async fn produce(
         append(writer, &[history_trimmed(dropped, limits.history_chars)])?;
     }
     let deadline = progress.accepted + limits.total;
-    let reply = upstream
-        .open(&request, deadline, async |notice| {
-            append(writer, &[ReplyEvent::Notice(notice)])
-        })
-        .await?;
+    let reply = open(upstream, &request, deadline, writer).await?;
     drop(request);
     follow(reply, writer, limits, progress).await
 }
@@ -201,15 +199,16 @@ async fn follow(
                 (left, Some("no delta in FIRST_DELTA_SECONDS"))
             }
         };
-        let read = match (
-            timeout(patience, next_chunks(&mut reply, &mut chunks)).await,
-            if_silent,
-        ) {
-            (Ok(read), _) => read,
-            (Err(_), None) => return Ok(()),
-            (Err(_), Some(cause)) => Err(Fault::new(ErrorCode::UpstreamStalled, cause.to_owned())
-                .with_request_id(reply.request_id())),
-        };
+        let read =
+            match (
+                timeout(patience, next_chunks(&mut reply, &mut chunks)).await,
+                if_silent,
+            ) {
+                (Ok(read), _) => read,
+                (Err(_), None) => return Ok(()),
+                (Err(_), Some(cause)) => Err(Fault::new(ErrorCode::UpstreamStalled, cause)
+                    .with_request_id(reply.request_id())),
+            };
         // Whatever ends the reply, what came before it is kept.
         let room = limits.bytes.saturating_sub(writer.transcript().bytes());
         let taken = take(&mut chunks, room, progress, &mut events);
@@ -224,7 +223,7 @@ async fn follow(
             (Ok(upstream::Progress::More), _) => {}
             (_, Some(_)) => return Ok(()),
             (Ok(upstream::Progress::Ended), None) => {
-                let cause = "the stream ended without a finish reason".to_owned();
+                let cause = "the stream ended without a finish reason";
                 return Err(Fault::new(ErrorCode::UpstreamTruncated, cause)
                     .with_request_id(reply.request_id()));
             }
@@ -242,7 +241,7 @@ fn take(
 ) -> Result<Option<FinishReason>, Fault> {
     let mut finish = None;
     for chunk in chunks.drain(..) {
-        progress.model = chunk.model.or(progress.model.take());
+        progress.model = chunk.model.map(String::from).or(progress.model.take());
         progress.usage = chunk.usage.or(progress.usage.take());
         if chunk.retracted {
             finish = Some(FinishReason::ContentFilter);
@@ -260,12 +259,9 @@ fn take(
         let Some(text) = chunk.text.filter(|_| !progress.condemned) else {
             continue;
         };
-        room = room.checked_sub(text.len() as u64).ok_or_else(|| {
-            Fault::new(
-                ErrorCode::TooLong,
-                "the text is over MAX_REPLY_BYTES".to_owned(),
-            )
-        })?;
+        room = room
+            .checked_sub(text.len() as u64)
+            .ok_or_else(|| Fault::new(ErrorCode::TooLong, "the text is over MAX_REPLY_BYTES"))?;
         progress.deltas += 1;
         progress
             .first
@@ -298,19 +294,6 @@ async fn next_chunks(
             return Ok(progress);
         }
     }
-}
-
-fn append(writer: &mut Writer, events: &[ReplyEvent]) -> Result<(), Fault> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    writer.append(events).map_err(|error| {
-        let code = match error {
-            AppendError::Full => ErrorCode::TooLong,
-            AppendError::Ended => ErrorCode::Internal,
-        };
-        Fault::new(code, error.to_string())
-    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,10 @@
-//! What a deployment has taught us about the fields that it refuses.
+//! What a deployment accepts of a request's optional fields, as far as its refusals have told.
 //!
-//! Models differ in the optional fields that they take, and say so one at a time: a 400 that names a
-//! field. The field is then left out or renamed, for this request and for all that follow to the
+//! Models differ in the optional fields that they take, and report one at a time: a 400 that names
+//! a field. The field is then renamed or left out, in this request and in all that follow to the
 //! same deployment. This module reads no JSON and sends nothing.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
-/// An optional field of a request that a model may refuse.
+/// An optional field of a request, which a model may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// The limit of output tokens, under either of its names.
@@ -20,8 +18,8 @@ pub enum Field {
 }
 
 impl Field {
-    /// Every field by the names that upstream may call it, the longer one first where one holds
-    /// the other.
+    /// Each name that upstream may give a field; where one name contains another, the longer one
+    /// comes first.
     const NAMES: [(&'static str, Self); 5] = [
         ("max_completion_tokens", Self::MaxTokens),
         ("max_tokens", Self::MaxTokens),
@@ -30,8 +28,8 @@ impl Field {
         ("stream_options", Self::StreamOptions),
     ];
 
-    /// The field that a refusal is about: `param` if it names one, else the first one that its
-    /// words name.
+    /// The field that a refusal is about: the one that `param` names, else the first that stands
+    /// in `words`.
     pub(super) fn named_in(param: &str, words: &str) -> Option<Self> {
         let named = |text: &str| {
             Self::NAMES
@@ -43,56 +41,71 @@ impl Field {
     }
 }
 
-/// What is left out or renamed. Shared by all workers.
-#[derive(Debug, Default)]
-pub(super) struct Lessons(AtomicU8);
+/// How a request limits the model's output tokens. In the order in which the ways are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TokenLimit {
+    /// Under the name that servers of this kind document.
+    #[default]
+    DocumentedName,
+    /// Under the other name.
+    OtherName,
+    /// Not at all: both names were refused.
+    Unsupported,
+}
 
-/// The same, as it stood when a request was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Learnt(u8);
+/// What a deployment accepts. Everything, until it refuses something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Capabilities {
+    pub(super) token_limit: TokenLimit,
+    pub(super) temperature: bool,
+    pub(super) reasoning_effort: bool,
+    pub(super) stream_options: bool,
+}
 
-const OTHER_NAME: u8 = 1;
-const NO_MAX_TOKENS: u8 = 2;
-const NO_TEMPERATURE: u8 = 4;
-const NO_REASONING_EFFORT: u8 = 8;
-const NO_STREAM_OPTIONS: u8 = 16;
-
-impl Lessons {
-    pub(super) fn so_far(&self) -> Learnt {
-        Learnt(self.0.load(Ordering::Relaxed))
-    }
-
-    /// Takes in that `field` was refused in a request that was made as `learnt` says. False if
-    /// there is nothing left to do about it.
-    pub(super) fn learn(&self, field: Field, learnt: Learnt) -> bool {
-        let lesson = match field {
-            Field::MaxTokens if learnt.0 & OTHER_NAME == 0 => OTHER_NAME,
-            Field::MaxTokens => NO_MAX_TOKENS,
-            Field::Temperature => NO_TEMPERATURE,
-            Field::ReasoningEffort => NO_REASONING_EFFORT,
-            Field::StreamOptions => NO_STREAM_OPTIONS,
-        };
-        self.0.fetch_or(lesson, Ordering::Relaxed);
-        learnt.0 & lesson == 0
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            token_limit: TokenLimit::default(),
+            temperature: true,
+            reasoning_effort: true,
+            stream_options: true,
+        }
     }
 }
 
-impl Learnt {
-    /// Whether the limit of output tokens goes under the name that was not tried first.
-    pub(super) const fn other_name(self) -> bool {
-        self.0 & OTHER_NAME != 0
+impl Capabilities {
+    /// What remains after a request made with these capabilities was refused for `field`; `None` if
+    /// that request no longer had the field, so that leaving it out cannot help.
+    pub(super) fn without(mut self, field: Field) -> Option<Self> {
+        match field {
+            Field::MaxTokens => {
+                self.token_limit = match self.token_limit {
+                    TokenLimit::DocumentedName => TokenLimit::OtherName,
+                    TokenLimit::OtherName => TokenLimit::Unsupported,
+                    TokenLimit::Unsupported => return None,
+                };
+            }
+            Field::Temperature => take_away(&mut self.temperature)?,
+            Field::ReasoningEffort => take_away(&mut self.reasoning_effort)?,
+            Field::StreamOptions => take_away(&mut self.stream_options)?,
+        }
+        Some(self)
     }
 
-    /// Whether a field is still sent.
-    pub(super) const fn sends(self, field: Field) -> bool {
-        let refused = match field {
-            Field::MaxTokens => NO_MAX_TOKENS,
-            Field::Temperature => NO_TEMPERATURE,
-            Field::ReasoningEffort => NO_REASONING_EFFORT,
-            Field::StreamOptions => NO_STREAM_OPTIONS,
-        };
-        self.0 & refused == 0
+    /// What both accept: two requests may have been refused at the same time.
+    pub(super) fn intersection(self, other: Self) -> Self {
+        Self {
+            token_limit: self.token_limit.max(other.token_limit),
+            temperature: self.temperature && other.temperature,
+            reasoning_effort: self.reasoning_effort && other.reasoning_effort,
+            stream_options: self.stream_options && other.stream_options,
+        }
     }
+}
+
+/// Turns a capability off; `None` if it is off already.
+fn take_away(capability: &mut bool) -> Option<()> {
+    std::mem::take(capability).then_some(())
 }
 
 #[cfg(test)]
@@ -117,30 +130,51 @@ mod tests {
 
     #[test]
     fn the_token_limit_is_renamed_first_and_then_left_out() {
-        let lessons = Lessons::default();
-        let first = lessons.so_far();
-        assert!(!first.other_name() && first.sends(Field::MaxTokens));
-        assert!(lessons.learn(Field::MaxTokens, first));
-        let second = lessons.so_far();
-        assert!(second.other_name() && second.sends(Field::MaxTokens));
-        assert!(lessons.learn(Field::MaxTokens, second));
-        let third = lessons.so_far();
-        assert!(!third.sends(Field::MaxTokens));
-        assert!(
-            !lessons.learn(Field::MaxTokens, third),
-            "nothing is left to try"
+        let limits: Vec<TokenLimit> =
+            std::iter::successors(Some(Capabilities::default()), |capabilities| {
+                capabilities.without(Field::MaxTokens)
+            })
+            .map(|capabilities| capabilities.token_limit)
+            .collect();
+        assert_eq!(
+            limits,
+            [
+                TokenLimit::DocumentedName,
+                TokenLimit::OtherName,
+                TokenLimit::Unsupported
+            ]
         );
     }
 
     #[test]
-    fn two_requests_that_are_refused_at_once_learn_one_lesson() {
-        let lessons = Lessons::default();
-        let (one, other) = (lessons.so_far(), lessons.so_far());
-        assert!(lessons.learn(Field::MaxTokens, one));
-        assert!(lessons.learn(Field::MaxTokens, other));
-        assert!(
-            lessons.so_far().sends(Field::MaxTokens),
-            "the other name was never tried"
-        );
+    fn each_field_is_left_out_once_and_no_other_with_it() {
+        for field in [
+            Field::Temperature,
+            Field::ReasoningEffort,
+            Field::StreamOptions,
+        ] {
+            let reduced = Capabilities::default().without(field).unwrap();
+            assert_eq!(reduced.without(field), None, "{field:?}");
+            let sent = [
+                (Field::Temperature, reduced.temperature),
+                (Field::ReasoningEffort, reduced.reasoning_effort),
+                (Field::StreamOptions, reduced.stream_options),
+            ];
+            for (other, is_sent) in sent {
+                assert_eq!(is_sent, other != field, "{other:?} after {field:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_requests_that_are_refused_at_once_skip_no_name() {
+        let made_with = Capabilities::default();
+        let one = made_with.without(Field::MaxTokens).unwrap();
+        let other = made_with.without(Field::MaxTokens).unwrap();
+        assert_eq!(one.intersection(other).token_limit, TokenLimit::OtherName);
+        let cool = made_with.without(Field::Temperature).unwrap();
+        let both = one.intersection(cool);
+        assert_eq!(both, cool.intersection(one));
+        assert!(both.token_limit == TokenLimit::OtherName && !both.temperature);
     }
 }

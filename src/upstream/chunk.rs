@@ -1,13 +1,14 @@
 //! What a frame of upstream's says about the reply, whatever the dialect.
 
+use super::secrets::ModelName;
 use crate::event::{FinishReason, Usage};
 
 /// Whether more can come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It can.
+    /// More can come.
     More,
-    /// `[DONE]` came, or the connection ended without an error.
+    /// `[DONE]` came, or the connection was closed without an error.
     Ended,
 }
 
@@ -23,5 +24,5 @@ pub struct Chunk {
     /// The token counts, once they are known.
     pub usage: Option<Usage>,
     /// The model's version, where it differs from the previous chunk's.
-    pub model: Option<String>,
+    pub model: Option<ModelName>,
 }

@@ -1,165 +1,294 @@
-//! One deployment: its credential, what it was found to refuse, and the requests to it.
+//! One deployment: its credential, its circuit, its capabilities, and the requests to it.
 //!
-//! It sends over `client`, encodes by a dialect, and reads no frame of the answer.
+//! It sends over [`client`](super::client), encodes by a [dialect](super::dialect), and reads no
+//! frame of the response. It asks once; whether it is asked again is for its caller to decide.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use log::info;
+use log::{info, warn};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::Instant;
 
 use super::{
+    attempt::{Attempt, Busy, Contact},
     auth::{Identity, Token},
-    capabilities::Lessons,
+    capabilities::Capabilities,
+    circuit::{Circuit, CircuitOpen},
     client::{
-        ACCEPT, AUTHORIZATION, Body, CONTENT_TYPE, Client, HeaderName, HeaderValue, Method,
-        Response, Tls, USER_AGENT,
+        ACCEPT, AUTHORIZATION, CONTENT_TYPE, Client, HeaderName, HeaderValue, Method, Response,
+        Tls, USER_AGENT,
     },
     diagnosis::Diagnosis,
-    dialect::chat_completions::Request,
+    dialect::{
+        Request,
+        error_object::{self, RefusalHead},
+    },
     endpoint::EndpointKind,
-    fault::{Fault, RefusalHead},
+    fault::Fault,
     options::{DeploymentOptions, ModelOptions},
+    reply::Reply,
+    secrets::{RequestId, Secrets},
 };
 use crate::{chat::ChatRequest, event::ErrorCode};
 
-/// For the body of a refusal; without it the status must do.
+/// Bounds the body of a refusal; after that its status must do.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most of a refusal's body that is read. Stops an error page from filling the memory.
+/// The most that is read of a refusal's body. Stops an error page from filling the memory.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 
-/// A client for one deployment.
-pub(super) struct Deployment {
-    client: Client,
-    url: String,
-    credential: Option<(HeaderName, HeaderValue)>,
-    key: Option<SecretString>,
-    identity: Option<Identity>,
-    first_byte: Duration,
-    request: Request,
-    lessons: Arc<Lessons>,
+/// What is known of one deployment. All workers share it.
+#[derive(Debug, Default)]
+pub(super) struct DeploymentState {
+    circuit: Circuit,
+    capabilities: Mutex<Capabilities>,
 }
 
+/// One deployment, and this thread's client for it.
+pub struct Deployment {
+    client: Client,
+    url: String,
+    /// For the log: the URL may hold a gateway's key.
+    origin: String,
+    name: String,
+    credential: Credential,
+    first_byte: Duration,
+    request: Request,
+    state: Arc<DeploymentState>,
+}
+
+/// What authorizes the requests.
+enum Credential {
+    /// The key, and the header that carries it.
+    Key(Arc<SecretString>, HeaderName, HeaderValue),
+    Entra(Identity),
+    None,
+}
+
+/// Leaves out the credential and the URL, whose query may hold a key.
 impl fmt::Debug for Deployment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deployment")
-            .field("url", &self.url)
+            .field("name", &self.name)
+            .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
 }
 
+/// The right to send one request to a deployment.
+#[derive(Debug)]
+pub struct Permit<'a>(&'a Deployment);
+
 impl Deployment {
     pub(super) fn new(
-        deployment: &DeploymentOptions,
-        settings: &ModelOptions,
+        options: &DeploymentOptions,
+        model: &ModelOptions,
         tls: &Tls,
-        lessons: Arc<Lessons>,
+        state: Arc<DeploymentState>,
         identity: Option<&Identity>,
     ) -> Self {
-        let kind = deployment.endpoint.kind;
-        let credential = deployment.credential.key().and_then(|key| {
-            let key = key.expose_secret();
-            let (name, text) = match kind {
-                EndpointKind::Azure => (HeaderName::from_static("api-key"), key.to_owned()),
-                EndpointKind::Compatible => (AUTHORIZATION, format!("Bearer {key}")),
-            };
-            // The configuration has checked its characters.
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            value.set_sensitive(true);
-            Some((name, value))
-        });
+        let credential = match (options.credential.key(), identity) {
+            (Some(key), _) => key_credential(key, options.endpoint.kind),
+            (None, Some(identity)) if options.credential.is_entra() => {
+                Credential::Entra(identity.clone())
+            }
+            (None, _) => Credential::None,
+        };
         Self {
             client: Client::new(tls),
-            url: deployment.endpoint.url.to_string(),
+            url: options.endpoint.url.to_string(),
+            origin: options.endpoint.url.origin().ascii_serialization(),
+            name: options.endpoint.deployment.clone(),
             credential,
-            key: deployment.credential.key().cloned(),
-            identity: identity
-                .filter(|_| deployment.credential.is_entra())
-                .cloned(),
-            first_byte: settings.first_byte,
-            request: Request::new(&deployment.endpoint, settings),
-            lessons,
+            first_byte: model.first_byte,
+            request: Request::new(&options.endpoint, model),
+            state,
         }
     }
 
-    /// Sends the conversation, and again without an optional field that the model refuses; gives
-    /// the answer's body and upstream's correlation id.
-    pub(super) async fn post(
-        &self,
-        request: &ChatRequest,
-    ) -> Result<(Body, Option<String>), Fault> {
+    /// Asks the circuit for the right to send a request.
+    ///
+    /// # Errors
+    ///
+    /// [`CircuitOpen`], if the circuit is open.
+    pub fn admit(&self) -> Result<Permit<'_>, CircuitOpen> {
+        self.state.circuit.admit().map(|()| Permit(self))
+    }
+
+    /// Sends the conversation, and again without an optional field that the model refuses.
+    async fn post(&self, request: &ChatRequest) -> Result<Reply, Fault> {
         loop {
-            let learnt = self.lessons.so_far();
-            match self.post_once(self.request.encode(request, learnt)?).await {
-                // Each lesson can be learnt once, which bounds the loop.
-                Err(Fault {
-                    diagnosis: Diagnosis::Field(field),
-                    cause,
-                    ..
-                }) if self.request.offers(field) && self.lessons.learn(field, learnt) => {
-                    info!(cause = cause.as_str(); "upstream refuses a field");
-                }
-                other => return other,
-            }
+            let capabilities = *self.state.capabilities.lock();
+            let body = self.request.encode(request, capabilities)?;
+            let fault = match self.post_authorized(body).await {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => fault,
+            };
+            // Each round takes one capability away, which bounds the loop.
+            let Diagnosis::Field(field) = fault.diagnosis else {
+                return Err(fault);
+            };
+            let Some(reduced) = capabilities
+                .without(field)
+                .filter(|_| self.request.offers(field))
+            else {
+                return Err(fault);
+            };
+            let mut known = self.state.capabilities.lock();
+            *known = known.intersection(reduced);
+            info!(
+                deployment = self.name.as_str(), endpoint = self.origin.as_str(), field:? = field, cause:% = fault.cause;
+                "deployment refuses a field: request repeated without it"
+            );
         }
     }
 
-    /// Once, or twice if a token of Entra's is refused and can be replaced.
-    async fn post_once(&self, body: Bytes) -> Result<(Body, Option<String>), Fault> {
-        let mut token = match &self.identity {
-            Some(identity) => Some(identity.token().await?),
-            None => None,
+    /// Sends a body, and again if its Entra token is refused and can be replaced.
+    async fn post_authorized(&self, body: Bytes) -> Result<Reply, Fault> {
+        let mut secrets = Secrets::default();
+        let response = match &self.credential {
+            Credential::Key(key, name, value) => {
+                secrets.add(Arc::clone(key));
+                let header = Some((name.clone(), value.clone()));
+                self.send(body.clone(), header).await?
+            }
+            Credential::Entra(identity) => {
+                self.post_with_token(identity, &body, &mut secrets).await?
+            }
+            Credential::None => self.send(body.clone(), None).await?,
         };
-        let mut response = self.send(body.clone(), token.as_ref()).await?;
-        if response.status() == 401
-            && let (Some(identity), Some(refused)) = (&self.identity, &token)
-            && let Some(renewed) = identity.instead_of(refused).await?
-        {
-            response = self.send(body, Some(&renewed)).await?;
-            token = Some(renewed);
-        }
         let request_id = response
             .header("apim-request-id")
             .or(response.header("x-request-id"))
-            .map(str::to_owned);
-        if response.status() != 200 {
-            let fault = self.without_secrets(refusal(response).await, token.as_ref());
-            return Err(fault.with_request_id(request_id.as_deref()));
+            .and_then(|id| RequestId::accept(id, &secrets, &body));
+        if response.status() == 200 {
+            Ok(Reply::new(response.into_body(), request_id, secrets))
+        } else {
+            Err(refusal(response).await.with_request_id(request_id.as_ref()))
         }
-        Ok((response.into_body(), request_id))
     }
 
-    /// Sends the body once, and waits for the head of the answer.
-    async fn send(&self, body: Bytes, token: Option<&Token>) -> Result<Response, Fault> {
+    async fn post_with_token(
+        &self,
+        identity: &Identity,
+        body: &Bytes,
+        secrets: &mut Secrets,
+    ) -> Result<Response, Fault> {
+        let mut send = async |token: &Token| {
+            secrets.add(token.secret());
+            let header = Some((AUTHORIZATION, token.header()?));
+            self.send(body.clone(), header).await
+        };
+        let token = identity.token().await?;
+        let response = send(&token).await?;
+        if response.status() == 401
+            && let Some(renewed) = identity.replace(&token).await?
+        {
+            return send(&renewed).await;
+        }
+        Ok(response)
+    }
+
+    /// Sends a body once, and waits for the head of the response.
+    async fn send(
+        &self,
+        body: Bytes,
+        authorization: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Response, Fault> {
         let agent = concat!("rasta-stream/", env!("CARGO_PKG_VERSION"));
-        let mut headers = vec![
+        let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (ACCEPT, HeaderValue::from_static("text/event-stream")),
             (USER_AGENT, HeaderValue::from_static(agent)),
         ];
-        headers.extend(self.credential.clone());
-        if let Some(token) = token {
-            headers.push((AUTHORIZATION, token.header()?));
-        }
+        let headers = headers.into_iter().chain(authorization);
         let sent = self.client.send(Method::POST, &self.url, headers, body);
         match tokio::time::timeout(self.first_byte, sent).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::new(
                 ErrorCode::UpstreamTimeout,
-                "no response head".to_owned(),
+                "no response head within FIRST_BYTE_SECONDS",
             )),
         }
     }
 
-    /// Some servers quote the credential that they refuse, and the cause goes to the log.
-    fn without_secrets(&self, mut fault: Fault, token: Option<&Token>) -> Fault {
-        if let Some(key) = &self.key {
-            fault.cause = fault.cause.replace(key.expose_secret(), "[key]");
+    fn open_circuit(&self, fault: &Fault) -> CircuitOpen {
+        let retry_after = fault.error.retry_after_ms.map(Duration::from_millis);
+        let open = self.state.circuit.open(fault.error.code, retry_after);
+        let pause = open.until.saturating_duration_since(Instant::now());
+        warn!(
+            deployment = self.name.as_str(), endpoint = self.origin.as_str(), code:% = fault.error.code,
+            request_id = fault.error.request_id.as_deref(), cause:% = fault.cause,
+            open_ms = u64::try_from(pause.as_millis()).ok();
+            "circuit opened"
+        );
+        open
+    }
+
+    fn close_circuit(&self) {
+        if self.state.circuit.close().is_some() {
+            info!(
+                deployment = self.name.as_str(), endpoint = self.origin.as_str();
+                "circuit closed"
+            );
         }
-        if let Some(token) = token {
-            fault.cause = token.hidden_in(&fault.cause);
+    }
+}
+
+impl Permit<'_> {
+    /// Sends the conversation and waits for the head of the response. The outcome opens or closes
+    /// the circuit.
+    pub async fn ask(self, request: &ChatRequest) -> Attempt {
+        let Self(deployment) = self;
+        match deployment.post(request).await {
+            Ok(reply) => {
+                deployment.close_circuit();
+                Attempt::Opened(reply)
+            }
+            Err(fault) if fault.is_retryable() => {
+                let open = deployment.open_circuit(&fault);
+                // The circuit's time is bounded. A caller honors the whole wait that was asked for.
+                let until = match fault.error.retry_after_ms {
+                    Some(ms) => Instant::now() + Duration::from_millis(ms),
+                    None => open.until,
+                };
+                Attempt::Busy(Busy {
+                    until,
+                    fault,
+                    contact: Contact::Asked,
+                })
+            }
+            Err(fault) => {
+                match fault.error.code {
+                    // The next replies need not wait as long as this one did.
+                    ErrorCode::UpstreamTimeout => {
+                        deployment.open_circuit(&fault);
+                    }
+                    // Nothing was sent, so nothing is known of the deployment.
+                    _ if fault.diagnosis == Diagnosis::Identity => {}
+                    // The deployment responds: whatever is wrong, it is not its load.
+                    _ => deployment.close_circuit(),
+                }
+                Attempt::Failed(fault)
+            }
         }
-        fault
+    }
+}
+
+fn key_credential(key: &SecretString, kind: EndpointKind) -> Credential {
+    let text = key.expose_secret();
+    let (name, text) = match kind {
+        EndpointKind::Azure => (HeaderName::from_static("api-key"), text.to_owned()),
+        EndpointKind::Compatible => (AUTHORIZATION, format!("Bearer {text}")),
+    };
+    match HeaderValue::from_str(&text) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            Credential::Key(Arc::new(key.clone()), name, value)
+        }
+        // The configuration accepts visible ASCII characters only.
+        Err(_) => Credential::None,
     }
 }
 
@@ -177,5 +306,5 @@ async fn refusal(mut response: Response) -> Fault {
         retry_after_ms: response.header("retry-after-ms"),
         retry_after: response.header("retry-after"),
     };
-    Fault::refusal(&head, &body)
+    error_object::refusal(&head, &body)
 }

@@ -1,47 +1,48 @@
-//! What is most likely wrong on our side of the connection, when upstream refuses: for `check`, which
-//! names the remedy, and for requests that can be made again without what is refused.
+//! What is most likely wrong with the configuration when a request fails, and its remedy: for `check`,
+//! which prints it, and for requests that can be repeated without the field that is refused.
 //!
-//! Azure tells several things by one status, and only its words tell them apart.
+//! Azure reports different problems by the same status. Only the words of the error tell them apart,
+//! so they are read here, and none of them is kept.
 
-use super::capabilities::Field;
+use super::{capabilities::Field, options::Credential};
 
-/// A cause that somebody can mend.
+/// A problem that somebody can fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// The host's name has no address.
+    /// The host name has no address.
     NameResolution,
-    /// Nobody answers at the address.
+    /// No server accepts connections at the address.
     Connection,
-    /// The certificate is not trusted, or the other side speaks no TLS.
+    /// The certificate is not trusted, or the server does not speak TLS.
     Tls,
-    /// The network rules of the resource keep this machine out.
+    /// The resource's network rules block this machine.
     Firewall,
-    /// The resource takes no keys.
+    /// The resource does not accept keys.
     KeysDisabled,
     /// The principal lacks the role.
     Role,
-    /// There is no token to show: Entra gives none, or there is no identity.
+    /// There is no token to send: Entra issues none, or there is no identity.
     Identity,
     /// The key or the token is not accepted.
     Credential,
     /// There is no deployment of this name.
     Deployment,
-    /// There is nothing at this path, or the API version is not known.
+    /// The path or the API version does not exist.
     PathOrVersion,
-    /// The model has no chat completions.
+    /// The model does not support chat completions.
     NoChatCompletions,
-    /// The quota is used up, or the service is at its capacity.
+    /// The quota is used up, or the service is at capacity.
     Quota,
     /// The content filter refused the prompt.
     Filter,
-    /// An optional field is not taken.
+    /// An optional field is refused.
     Field(Field),
     /// Something else.
     Other,
 }
 
 impl Diagnosis {
-    /// Of a refusal: its status, its code, the field that it names, and all of its words.
+    /// Diagnoses a refusal by its status, its code, the field that it names, and all of its words.
     pub(super) fn of_refusal(status: u16, code: &str, param: &str, words: &str) -> Self {
         let says = |text: &str| words.contains(text);
         match status {
@@ -51,7 +52,7 @@ impl Diagnosis {
             401 | 403 => Self::Credential,
             404 if code == "DeploymentNotFound" => Self::Deployment,
             400 if code == "OperationNotSupported" => Self::NoChatCompletions,
-            // `model_not_found` is what compatible servers say.
+            // Compatible servers use `model_not_found`.
             404 if code == "model_not_found" => Self::Deployment,
             404 | 405 => Self::PathOrVersion,
             400 if says("API version") || says("api version") => Self::PathOrVersion,
@@ -59,6 +60,69 @@ impl Diagnosis {
             400 | 422 => Field::named_in(param, words).map_or(Self::Other, Self::Field),
             _ => Self::Other,
         }
+    }
+
+    /// What an operator can do about it, for a deployment with this credential; `None` if nothing
+    /// more is known than that the request failed.
+    #[must_use]
+    pub const fn remedy(self, credential: &Credential) -> Option<&'static str> {
+        Some(match self {
+            Self::NameResolution => {
+                "the host name has no address: check the spelling of AZURE_OPENAI_ENDPOINT"
+            }
+            Self::Connection => {
+                "no server accepts connections there: check AZURE_OPENAI_ENDPOINT and the network, \
+                 including the rules of a proxy"
+            }
+            Self::Tls => {
+                "the certificate is not trusted, or the server does not speak TLS: check for a proxy \
+                 that replaces certificates, and http:// against https:// in AZURE_OPENAI_ENDPOINT"
+            }
+            Self::Firewall => {
+                "the resource's network rules block this machine: allow its address under Networking \
+                 in the portal (a change can take 30 minutes)"
+            }
+            Self::KeysDisabled => {
+                "the resource does not accept keys: set AZURE_OPENAI_AUTH=entra, or enable key access \
+                 in the portal"
+            }
+            Self::Role => {
+                "the principal lacks a role: assign it Cognitive Services OpenAI User on the resource \
+                 (Owner is not enough; a change takes some 5 minutes)"
+            }
+            Self::Identity => {
+                "set up the Entra identity as described in brackets, or set AZURE_OPENAI_API_KEY"
+            }
+            Self::Credential => match credential {
+                Credential::Entra => {
+                    "check that the Entra identity has the role \"Cognitive Services OpenAI User\" on \
+                     this resource (a change takes some minutes), and AZURE_OPENAI_SCOPE"
+                }
+                Credential::None => "set AZURE_OPENAI_API_KEY",
+                Credential::Key(_) => "check that AZURE_OPENAI_API_KEY is a key of this resource",
+            },
+            Self::Deployment => {
+                "check AZURE_OPENAI_DEPLOYMENT against the names in the portal (a new deployment takes \
+                 some 5 minutes)"
+            }
+            Self::PathOrVersion => {
+                "the path or the API version does not exist: check AZURE_OPENAI_ENDPOINT (for an \
+                 OpenAI-compatible server it ends in /v1), and unset AZURE_OPENAI_API_VERSION to use \
+                 the v1 URL"
+            }
+            Self::NoChatCompletions => {
+                "the model does not support chat completions: deploy one that does, such as a gpt model"
+            }
+            Self::Quota => "wait, or raise the deployment's quota",
+            Self::Filter => "check SYSTEM_PROMPT, which the content filter checks too",
+            Self::Field(Field::MaxTokens) => "unset MAX_OUTPUT_TOKENS, which the model refuses",
+            Self::Field(Field::Temperature) => "unset TEMPERATURE, which the model refuses",
+            Self::Field(Field::ReasoningEffort) => {
+                "unset REASONING_EFFORT, or set it to a value that the model accepts"
+            }
+            Self::Field(Field::StreamOptions) => "use a newer AZURE_OPENAI_API_VERSION",
+            Self::Other => return None,
+        })
     }
 }
 

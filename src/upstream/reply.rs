@@ -1,41 +1,52 @@
-//! One answer of upstream's as it comes in: bytes in, chunks out, and what its end means.
+//! A response as it comes in: bytes to frames, frames to chunks, and what the end of the body means.
+//!
+//! Dropping a [`Reply`] closes its connection, which stops the generation upstream. This module knows
+//! no dialect and no time limit.
 
 use futures_util::StreamExt as _;
 
 use super::{
     chunk::{Chunk, Progress},
     client::Body,
-    dialect::chat_completions::Normalizer,
+    dialect::Normalizer,
     fault::Fault,
+    secrets::{RequestId, Secrets},
     sse::Decoder,
 };
 use crate::event::ErrorCode;
 
-/// An answer that is coming in.
+/// A response that is coming in.
 #[derive(Debug)]
 pub struct Reply {
     /// `None` once it has ended: awc panics if it is polled after that.
     body: Option<Body>,
-    request_id: Option<String>,
+    request_id: Option<RequestId>,
     decoder: Decoder,
     normalizer: Normalizer,
-    /// No byte has come.
-    empty: bool,
+    received: Received,
+}
+
+/// What has come of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    Nothing,
+    Bytes,
 }
 
 impl Reply {
-    pub(super) fn of(body: Body, request_id: Option<String>) -> Self {
+    pub(super) fn new(body: Body, request_id: Option<RequestId>, secrets: Secrets) -> Self {
         Self {
             body: Some(body),
             request_id,
             decoder: Decoder::default(),
-            normalizer: Normalizer::default(),
-            empty: true,
+            normalizer: Normalizer::new(secrets),
+            received: Received::Nothing,
         }
     }
 
-    /// Waits for one read of the connection and adds its chunks to `chunks`, those before a fault
-    /// included. May add none: a read can end in mid-frame, or hold comments only.
+    /// Waits for the next transfer chunk of HTTP and adds its chunks to `chunks`, those before a
+    /// fault included. It may add none: a transfer chunk can hold part of a frame, or comments only.
+    /// Azure sends one frame in each.
     ///
     /// # Errors
     ///
@@ -52,32 +63,29 @@ impl Reply {
         if outcome != Ok(Progress::More) {
             self.body = None;
         }
-        outcome.map_err(|fault| fault.with_request_id(self.request_id.as_deref()))
+        outcome.map_err(|fault| fault.with_request_id(self.request_id.as_ref()))
     }
 
-    /// Upstream's correlation id.
+    /// Upstream's id for the request.
     #[must_use]
-    pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+    pub const fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
     }
 
     fn take(&mut self, bytes: &[u8], chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
-        self.empty &= bytes.is_empty();
+        if !bytes.is_empty() {
+            self.received = Received::Bytes;
+        }
         let normalizer = &mut self.normalizer;
         let mut outcome = Ok(Progress::More);
         let decoded = self.decoder.push(bytes, |frame| {
-            // What follows the end, or a fault, is not part of the reply.
+            // Frames after the end, or after a fault, are not part of the reply.
             if outcome == Ok(Progress::More) {
                 outcome = normalizer.read(&frame.event, &frame.data, chunks);
             }
         });
-        if outcome == Ok(Progress::More)
-            && let Err(too_long) = decoded
-        {
-            outcome = Err(Fault::new(
-                ErrorCode::UpstreamProtocol,
-                too_long.to_string(),
-            ));
+        if outcome == Ok(Progress::More) && decoded.is_err() {
+            outcome = Err(frame_too_long());
         }
         if outcome != Ok(Progress::More) {
             self.flush_text(chunks);
@@ -90,22 +98,22 @@ impl Reply {
         let mut outcome = Ok(Progress::Ended);
         let decoded = self.decoder.finish(|frame| {
             match normalizer.read(&frame.event, &frame.data, chunks) {
-                // Cut in mid-frame: that it was cut is the fault, and not what is left of it.
+                // The body was cut inside a frame. The cut is the fault, not what is left of the
+                // frame.
                 Err(fault) if fault.error.code == ErrorCode::UpstreamProtocol => {}
                 Err(fault) => outcome = Err(fault),
                 Ok(_) => {}
             }
         });
-        if let Err(too_long) = decoded {
-            outcome = Err(Fault::new(
-                ErrorCode::UpstreamProtocol,
-                too_long.to_string(),
-            ));
+        if decoded.is_err() {
+            outcome = Err(frame_too_long());
         }
         self.flush_text(chunks);
-        if !self.empty && !self.decoder.has_recognised() {
-            let cause = "the body is not an event stream".to_owned();
-            outcome = Err(Fault::new(ErrorCode::UpstreamProtocol, cause));
+        if self.received == Received::Bytes && !self.decoder.has_recognized() {
+            outcome = Err(Fault::new(
+                ErrorCode::UpstreamProtocol,
+                "the body is not an event stream",
+            ));
         }
         outcome
     }
@@ -120,12 +128,19 @@ impl Reply {
     }
 }
 
+fn frame_too_long() -> Fault {
+    Fault::new(
+        ErrorCode::UpstreamProtocol,
+        "a line or frame of the event stream is longer than 1 MiB",
+    )
+}
+
 #[cfg(test)]
 impl Reply {
-    /// In the place of a part: nothing comes any more, and the connection stays open.
+    /// In place of a part: nothing more comes, and the connection stays open.
     pub(crate) const SILENCE: &'static [u8] = b"(silence)";
 
-    /// An answer whose body is read in these parts.
+    /// A response whose body comes in these parts.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
         use futures_util::{FutureExt as _, future, stream};
         let parts: Vec<_> = parts.iter().map(|part| part.to_vec()).collect();
@@ -136,6 +151,6 @@ impl Reply {
                 future::ready(Ok(part.into())).right_future()
             }
         });
-        Self::of(Body::new(body), None)
+        Self::new(Body::new(body), None, Secrets::default())
     }
 }

@@ -46,7 +46,7 @@ pub struct Decoder {
     mark: Mark,
     /// The last byte was a carriage return, so that a line feed now is part of the same line end.
     after_cr: bool,
-    recognised: bool,
+    recognized: bool,
 }
 
 /// What has been seen of the byte order mark that may open a stream.
@@ -139,8 +139,8 @@ impl Decoder {
     /// Whether any line so far was one of an event stream: a comment or a known field. If none was
     /// the body is something else, such as a proxy's page.
     #[must_use]
-    pub fn has_recognised(&self) -> bool {
-        self.recognised
+    pub fn has_recognized(&self) -> bool {
+        self.recognized
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLong> {
@@ -167,7 +167,7 @@ impl Decoder {
             }
             None => (line, &[][..]),
         };
-        self.recognised |= matches!(field, b"" | b"data" | b"event" | b"id" | b"retry");
+        self.recognized |= matches!(field, b"" | b"data" | b"event" | b"id" | b"retry");
         match field {
             b"data" => {
                 if self.data.len() + value.len() >= MAX_FRAME_BYTES {
@@ -311,7 +311,7 @@ mod tests {
             decoder.push(body, |_| {}).unwrap();
             decoder.finish(|_| {}).unwrap();
             assert_eq!(
-                decoder.has_recognised(),
+                decoder.has_recognized(),
                 is_one,
                 "for {}",
                 body.escape_ascii()

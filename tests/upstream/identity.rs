@@ -88,7 +88,7 @@ async fn a_refused_token_is_renewed_once_and_the_request_repeated() {
     let (addr, asked) = platform(&["canary-old", "canary-new"]).await;
     let output = check("entra-renewed", environment(&simulator, Some(addr))).await;
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.starts_with("All is well: \"d\""), "{said}");
+    assert!(said.starts_with("OK: \"d\""), "{said}");
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 2);
     assert!(
@@ -159,7 +159,7 @@ async fn without_key_and_identity_the_program_starts_and_says_what_is_missing() 
     assert_eq!(proven(&events)["error"]["code"], "upstream_auth");
     serving.signal("-TERM");
     let (_, log) = serving.finish();
-    let missing = "Azure CLI gave none";
+    let missing = "Azure CLI failed (";
     assert!(
         log.contains(missing) && log.contains("set AZURE_OPENAI_API_KEY"),
         "{log}"

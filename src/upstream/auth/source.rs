@@ -1,8 +1,8 @@
 //! Where a token comes from: one of azure_identity's credentials, made anew for every token.
 //!
-//! Made anew because a credential hands out its own stored token until five minutes before its end,
-//! even if that was refused; here the desk stores. A failure becomes a fault that names the source, what it
-//! said, and a remedy. This module neither stores nor waits.
+//! A credential keeps its token until five minutes before its end, even if that token was refused;
+//! here the cache keeps it instead. A failure becomes a fault that names the source, the reason and a
+//! remedy. This module neither stores nor waits.
 
 use std::{env, fmt, sync::Arc, time::Duration};
 
@@ -21,28 +21,37 @@ use azure_identity::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
-    Fault, failed,
-    wire::{LastAnswer, clean},
+    bridge::LastFailure,
+    failure::{recognized, sources_failed},
 };
-use crate::upstream::options::{IdentityOptions, IdentitySource};
+use crate::upstream::{
+    cause::TokenReason,
+    fault::Fault,
+    options::{IdentityOptions, IdentitySource},
+};
 
 /// What azure_identity makes its requests with.
 pub(super) type Http = Arc<dyn HttpClient>;
 
 /// The metadata service of Azure's machines.
 const IMDS: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
-/// Where there is one it answers at once; elsewhere nobody answers at all.
+/// The metadata service responds at once where there is one; elsewhere nothing responds at all.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Azure CLI starts slowly, and can wait for the network.
 const CLI_TIMEOUT: Duration = Duration::from_secs(20);
-/// By these the platform says that it has managed identities of its own.
+/// A platform with managed identities of its own sets one of these variables.
 const PLATFORMS: [&str; 2] = ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"];
 
 const WORKLOAD: &str = "workload identity (AZURE_FEDERATED_TOKEN_FILE)";
-const SECRET: &str = "the application's secret (AZURE_CLIENT_SECRET)";
+const SECRET: &str = "the client secret (AZURE_CLIENT_SECRET)";
 const MACHINE: &str = "the machine's managed identity";
+const PLATFORM: &str = "the platform's managed identity";
+const CLI: &str = "Azure CLI";
 
-/// What the source is called in messages.
+/// What to do about a source that does not respond.
+pub(super) const CHECK_NETWORK: &str = "check the network between this machine and it";
+
+/// The name of a source in messages.
 pub(super) const fn name(source: &IdentitySource) -> &'static str {
     match source {
         IdentitySource::Workload { .. } => WORKLOAD,
@@ -53,10 +62,10 @@ pub(super) const fn name(source: &IdentitySource) -> &'static str {
 
 /// One source of tokens.
 pub(super) struct Source {
-    config: IdentityOptions,
+    options: IdentityOptions,
     pub(super) http: Http,
-    last_answer: LastAnswer,
-    /// What runs Azure CLI; `None` for azure_identity's own.
+    last_failure: LastFailure,
+    /// Runs Azure CLI; `None` for azure_identity's own executor.
     pub(super) executor: Option<Arc<dyn Executor>>,
 }
 
@@ -69,19 +78,23 @@ impl fmt::Debug for Source {
 type Fetched = Result<(SecretString, Duration), Fault>;
 
 impl Source {
-    pub(super) fn new(config: IdentityOptions, http: Http, last_answer: LastAnswer) -> Self {
+    pub(super) fn new(options: IdentityOptions, http: Http, last_failure: LastFailure) -> Self {
         Self {
-            config,
+            options,
             http,
-            last_answer,
+            last_failure,
             executor: None,
         }
     }
 
-    /// One token, and how long it is good for.
+    /// Fetches one token. Returns its value and how long it is valid.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] that names the source, the reason and a remedy.
     pub(super) async fn fetch(&self) -> Fetched {
-        self.last_answer.set(None);
-        match &self.config.source {
+        self.last_failure.set(None);
+        match &self.options.source {
             IdentitySource::Workload {
                 tenant,
                 client,
@@ -90,17 +103,18 @@ impl Source {
                 let credential =
                     WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
                         credential_options: ClientAssertionCredentialOptions {
-                            client_options: self.options(),
+                            client_options: self.client_options(),
                         },
                         client_id: Some(client.clone()),
                         tenant_id: Some(tenant.clone()),
                         token_file_path: Some(file.clone()),
                     }));
-                self.ask(credential).await.map_err(|said| {
-                    failed(&format!(
-                        "{WORKLOAD} failed ({said}): check AZURE_TENANT_ID, AZURE_CLIENT_ID and the \
-                         application's federated credential for this service account"
-                    ))
+                self.ask(credential).await.map_err(|reason| {
+                    sources_failed(
+                        [(WORKLOAD, reason)],
+                        "check AZURE_TENANT_ID, AZURE_CLIENT_ID and the application's federated \
+                         credential for this service account",
+                    )
                 })
             }
             IdentitySource::Secret {
@@ -113,64 +127,69 @@ impl Source {
                     client.clone(),
                     Secret::new(secret.expose_secret().to_owned()),
                     Some(ClientSecretCredentialOptions {
-                        client_options: self.options(),
+                        client_options: self.client_options(),
                     }),
                 );
-                self.ask(credential).await.map_err(|said| {
-                    failed(&format!(
-                        "{SECRET} failed ({said}): check that it is the secret's value, that it has not \
-                         expired, and AZURE_TENANT_ID and AZURE_CLIENT_ID"
-                    ))
+                self.ask(credential).await.map_err(|reason| {
+                    sources_failed(
+                        [(SECRET, reason)],
+                        "check that it is the secret's value and not its id, that it has not expired, \
+                         and AZURE_TENANT_ID and AZURE_CLIENT_ID",
+                    )
                 })
             }
             IdentitySource::Machine { client } => self.machine(client.as_deref()).await,
         }
     }
 
-    /// The fault of a fetch that took too long.
-    pub(super) fn silent(&self, limit: Duration) -> Fault {
-        let last = self.last_answer.get();
-        failed(&format!(
-            "{} gave none within {} s ({}): check the network between this machine and it",
-            name(&self.config.source),
-            limit.as_secs_f32(),
-            last.as_deref().unwrap_or("no answer at all"),
-        ))
+    /// The fault of a fetch that exceeded its limit.
+    pub(super) fn timed_out(&self, limit: Duration) -> Fault {
+        let last = self.last_failure.get().map(Box::new);
+        sources_failed(
+            [(
+                name(&self.options.source),
+                TokenReason::TimedOut(limit, last),
+            )],
+            CHECK_NETWORK,
+        )
     }
 
     async fn machine(&self, client: Option<&str>) -> Fetched {
-        let remedy = "assign this machine a managed identity, or check AZURE_CLIENT_ID";
         if PLATFORMS.iter().any(|name| env::var_os(name).is_some()) {
-            return self.managed(client).await.map_err(|said| {
-                failed(&format!(
-                    "the platform's managed identity failed ({said}): {remedy}"
-                ))
+            return self.managed(client).await.map_err(|reason| {
+                sources_failed(
+                    [(PLATFORM, reason)],
+                    "assign this machine a managed identity, or check AZURE_CLIENT_ID",
+                )
             });
         }
         let no_identity = if self.has_imds().await {
             match self.managed(client).await {
                 Ok(token) => return Ok(token),
-                Err(said) => format!("{MACHINE} failed ({said})"),
+                Err(reason) => reason,
             }
         } else {
-            "no managed identity is offered to this machine".to_owned()
+            TokenReason::Text("no metadata service offers one")
         };
-        self.cli().await.map_err(|said| {
-            failed(&format!(
-                "{no_identity}, and Azure CLI gave none ({said}): set AZURE_OPENAI_API_KEY, or {remedy}, \
-                 or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run `az login`"
-            ))
+        self.cli().await.map_err(|reason| {
+            sources_failed(
+                [(MACHINE, no_identity), (CLI, reason)],
+                "set AZURE_OPENAI_API_KEY, or assign this machine a managed identity, or check \
+                 AZURE_CLIENT_ID, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, \
+                 or run `az login`",
+            )
         })
     }
 
-    /// Without its header IMDS refuses a request, and so tells that it is there.
+    /// Whether there is a metadata service. It refuses a request without its header, and so shows
+    /// itself.
     async fn has_imds(&self) -> bool {
         let Ok(url) = Url::parse(IMDS) else {
             return false;
         };
         let request = Request::new(url, Method::Get);
         let probe = tokio::time::timeout(PROBE_TIMEOUT, self.http.execute_request(&request));
-        // Other clouds have something else there, which says 401 or 404.
+        // Other clouds have another service at this address, which responds with 401 or 404.
         matches!(
             probe
                 .await
@@ -179,34 +198,34 @@ impl Source {
         )
     }
 
-    async fn managed(&self, client: Option<&str>) -> Result<(SecretString, Duration), String> {
+    async fn managed(&self, client: Option<&str>) -> Result<(SecretString, Duration), TokenReason> {
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client.map(|id| UserAssignedId::ClientId(id.to_owned())),
-            client_options: self.options(),
+            client_options: self.client_options(),
         };
         self.ask(ManagedIdentityCredential::new(Some(options)))
             .await
     }
 
-    async fn cli(&self) -> Result<(SecretString, Duration), String> {
+    async fn cli(&self) -> Result<(SecretString, Duration), TokenReason> {
         let credential = AzureCliCredential::new(Some(AzureCliCredentialOptions {
             executor: self.executor.clone(),
             ..AzureCliCredentialOptions::default()
         }));
-        self.last_answer.set(None);
+        self.last_failure.set(None);
         match tokio::time::timeout(CLI_TIMEOUT, self.ask(credential)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("no answer within {} s", CLI_TIMEOUT.as_secs())),
+            Err(_) => Err(TokenReason::TimedOut(CLI_TIMEOUT, None)),
         }
     }
 
-    /// Asks a credential; an error is what was said, fit for the log.
+    /// Asks a credential for a token.
     async fn ask<C: TokenCredential>(
         &self,
         credential: azure_core::Result<Arc<C>>,
-    ) -> Result<(SecretString, Duration), String> {
+    ) -> Result<(SecretString, Duration), TokenReason> {
         let asked = match credential {
-            Ok(credential) => credential.get_token(&[&self.config.scope], None).await,
+            Ok(credential) => credential.get_token(&[&self.options.scope], None).await,
             Err(error) => Err(error),
         };
         match asked {
@@ -215,28 +234,17 @@ impl Source {
                 let lifetime = Duration::try_from(left).unwrap_or_default();
                 Ok((token.token.secret().to_owned().into(), lifetime))
             }
-            Err(error) => Err(self.said(&error)),
+            // The last request tells more than what azure_identity makes of it.
+            Err(error) => Err(self
+                .last_failure
+                .get()
+                .unwrap_or_else(|| recognized(&error.to_string()))),
         }
     }
 
-    /// The words of the refusal itself, where one came; else azure_identity's, without its advice.
-    fn said(&self, error: &azure_core::Error) -> String {
-        let words = self.last_answer.get().unwrap_or_else(|| {
-            let text = error.to_string();
-            let text = text.split("\nTo troubleshoot").next().unwrap_or_default();
-            clean(text)
-        });
-        match &self.config.source {
-            IdentitySource::Secret { secret, .. } => {
-                words.replace(secret.expose_secret(), "[secret]")
-            }
-            _ => words,
-        }
-    }
-
-    fn options(&self) -> ClientOptions {
+    fn client_options(&self) -> ClientOptions {
         let mut cloud = CustomConfiguration::default();
-        cloud.authority_host.clone_from(&self.config.authority);
+        cloud.authority_host.clone_from(&self.options.authority);
         ClientOptions {
             transport: Some(Transport::new(Arc::clone(&self.http))),
             cloud: Some(Arc::new(cloud.into())),

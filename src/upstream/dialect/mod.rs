@@ -1,6 +1,10 @@
-//! The APIs by which upstream can be asked, one module each: a request's body out, frames in.
+//! The APIs by which a deployment can be asked, one module each.
 //!
-//! Each dialect turns the data of a frame into the same [`Chunk`](super::chunk::Chunk), so that
-//! nothing above this module knows which one a deployment speaks.
+//! A dialect has a `Request`, which encodes the body of a request, and a `Normalizer`, which turns the
+//! frames of the response into [`Chunk`](super::chunk::Chunk)s. Nothing above this module knows which
+//! dialect a deployment speaks. The forms of an error are common to all of them.
 
 pub mod chat_completions;
+pub mod error_object;
+
+pub(super) use self::chat_completions::{Normalizer, Request};

@@ -1,8 +1,8 @@
-//! The data of one frame in, one [`Chunk`] out: what of a `chat.completion.chunk` concerns a reply.
+//! The Chat Completions API: the body of a request out, the data of its frames in.
 //!
-//! Servers differ, and Microsoft reserves to add fields at any time, so everything that is not
-//! needed may be missing, null or of another type. Only what would lose text is an error: data
-//! that is not JSON, or text that is not a string.
+//! Servers differ, and Microsoft may add fields at any time, so every field that is not needed may be
+//! missing, null or of another type. Only what would lose text is an error: data that is not JSON, or
+//! text that is not a string.
 //!
 //! This module knows nothing of connections or of time, and makes no events.
 
@@ -21,36 +21,44 @@ use crate::{
     event::{ErrorCode, FinishReason},
     upstream::{
         chunk::{Chunk, Progress},
+        dialect::error_object,
         fault::Fault,
+        secrets::{ModelName, Secrets},
     },
 };
 
-/// The most of a model's name that is kept. Stops a hostile upstream from growing every `end`.
-const MAX_MODEL_CHARS: usize = 128;
-
-/// Turns frames into chunks, and keeps what must be remembered from one to the next.
+/// Turns frames into chunks, and keeps what one frame needs of the frames before it.
 #[derive(Debug, Default)]
 pub struct Normalizer {
-    /// The JSON of the newest model's name.
+    secrets: Secrets,
+    /// The JSON of the last model's name.
     model: String,
     surrogates: SurrogateDecoder,
 }
 
 impl Normalizer {
-    /// Reads one frame, and adds its chunk to `chunks`: also one that says nothing that we use,
-    /// since it is a sign of life. Data that is empty is no chunk.
+    /// Makes a normalizer for the response to a request that carried these credentials.
+    pub(in crate::upstream) fn new(secrets: Secrets) -> Self {
+        Self {
+            secrets,
+            ..Self::default()
+        }
+    }
+
+    /// Reads one frame and adds its chunk to `chunks`. A chunk without anything of use is added
+    /// too: it shows that upstream is alive. Empty data is no chunk.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] with `upstream_error` for an error object, `upstream_protocol` for what is not a
-    /// chunk. Text that stands beside a fault is added first.
+    /// A [`Fault`] with `upstream_error` for an error object, `upstream_protocol` for data that is
+    /// no chunk. Text that stands beside a fault is added first.
     pub fn read(
         &mut self,
         event: &str,
         data: &str,
         chunks: &mut Vec<Chunk>,
     ) -> Result<Progress, Fault> {
-        // The official clients end on whatever begins so.
+        // The official clients end on any data that begins like this.
         if data.starts_with("[DONE]") {
             return Ok(Progress::Ended);
         }
@@ -59,19 +67,19 @@ impl Normalizer {
         }
         let wire = WireChunk::parse(data)?;
         if let Some(error) = wire.error.filter(|error| is_truthy(error)) {
-            return Err(Fault::in_stream(error.get()));
+            return Err(error_object::in_stream(error.get()));
         }
         if event == "error"
             || wire
                 .object
                 .is_some_and(|object| object.get() == "\"error\"")
         {
-            return Err(Fault::in_stream(data));
+            return Err(error_object::in_stream(data));
         }
         self.take(wire, chunks)
     }
 
-    /// The end of the stream: half a character that never got its other half.
+    /// Ends the stream. Returns the replacement for half a character whose other half never came.
     pub fn finish(&mut self) -> Option<String> {
         self.surrogates.finish()
     }
@@ -79,26 +87,26 @@ impl Normalizer {
     fn take(&mut self, wire: WireChunk<'_>, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         let mut chunk = Chunk {
             model: wire.model.and_then(|model| self.new_model(model)),
-            // Null in every chunk but the last; in an unknown form it is as good as absent.
+            // Null in every chunk but the last. An unknown form counts as absent.
             usage: wire
                 .usage
                 .and_then(|usage| serde_json::from_str(usage.get()).ok()),
             ..Chunk::default()
         };
         let mut fault = None;
-        // We ask for one choice. No choice at all does not mean no more text: Azure opens with a
-        // chunk that has only filter results, and closes with one that has only usage.
+        // Requests ask for one choice. A chunk without choices does not end the text: Azure's first
+        // chunk has filter results only, and its last one has usage only.
         for choice in wire.choices.unwrap_or_default() {
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
-            // Only annotations of the asynchronous filter have no delta. What the other mode
-            // lets out was looked at before, and needs not be taken back.
+            // Only annotations of the asynchronous filter have no delta. The synchronous filter
+            // checks text before it is sent, so its verdicts retract nothing.
             let annotation = choice.delta.is_none();
             let delta = choice.delta.unwrap_or_default();
-            // A refusal is what the model says in the place of an answer.
+            // A refusal is the model's own text in place of an answer.
             for text in [delta.content, delta.refusal].into_iter().flatten() {
-                if let Some(text) = self.surrogates.join(text.0) {
+                if let Some(text) = self.surrogates.decode(text.0) {
                     append(&mut chunk.text, text);
                 }
             }
@@ -120,13 +128,14 @@ impl Normalizer {
         fault.map_or(Ok(Progress::More), Err)
     }
 
-    fn new_model(&mut self, json: &RawValue) -> Option<String> {
+    /// The model's name, if it differs from the last chunk's.
+    fn new_model(&mut self, json: &RawValue) -> Option<ModelName> {
         if json.get() == self.model {
             return None;
         }
         json.get().clone_into(&mut self.model);
         let name: String = serde_json::from_str(json.get()).ok()?;
-        Some(shown(&name)).filter(|name| !name.is_empty())
+        ModelName::accept(&name, &self.secrets)
     }
 }
 
@@ -138,7 +147,7 @@ fn append(text: &mut Option<String>, more: String) {
     }
 }
 
-/// As the Chat Completions API has them, and the names that other servers give the same things.
+/// The finish reasons of the Chat Completions API, and other servers' names for the same.
 fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
     let Ok(reason) = serde_json::from_str::<String>(json.get()) else {
         return Ok(None);
@@ -152,17 +161,17 @@ fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
         "content_filter" => Ok(Some(FinishReason::ContentFilter)),
         "error" => Err(Fault::new(
             ErrorCode::UpstreamError,
-            "finish_reason=error".to_owned(),
+            "finish reason \"error\"",
         )),
         _ => Err(Fault::new(
             ErrorCode::UpstreamProtocol,
-            "unknown finish_reason".to_owned(),
+            "unknown finish reason",
         )),
     }
 }
 
 /// Whether any category of a filter's verdict says `filtered`. The blocklists are an object or an
-/// array of objects; an `error` in the place of a verdict is none.
+/// array of objects. An `error` in place of a verdict retracts nothing.
 fn retracts(verdict: &RawValue) -> bool {
     let is_filtered = |verdict: &Value| verdict["filtered"] == Value::Bool(true);
     match serde_json::from_str(verdict.get()) {
@@ -176,22 +185,7 @@ fn retracts(verdict: &RawValue) -> bool {
     }
 }
 
-/// A model's name as clients may see it: llama.cpp's server gives the path of its file, which is
-/// nobody's business.
-fn shown(name: &str) -> String {
-    let is_path = name.starts_with(['/', '~']) || name.contains('\\');
-    let name = if is_path {
-        name.rsplit(['/', '\\']).next().unwrap_or_default()
-    } else {
-        name
-    };
-    name.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_MODEL_CHARS)
-        .collect()
-}
-
-/// As Python has it, by which the official client decides whether `error` is one.
+/// Truth as Python defines it: the official client decides so whether `error` is an error.
 fn is_truthy(json: &RawValue) -> bool {
     !matches!(json.get(), "null" | "false" | "0" | "\"\"" | "[]" | "{}")
 }

@@ -1,7 +1,7 @@
-//! The body of a chat completion request: a conversation behind our system prompt, with the settings
-//! that were made and no field that the deployment refuses.
+//! The body of a chat completion request: the system prompt, the conversation, and the optional
+//! fields that are set and that the deployment accepts.
 //!
-//! This module sends nothing and reads no answer.
+//! This module sends nothing and reads no response.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::{
     chat::{ChatRequest, Message},
     event::ErrorCode,
     upstream::{
-        capabilities::{Field, Learnt},
+        capabilities::{Capabilities, Field, TokenLimit},
         endpoint::{Endpoint, EndpointKind},
         fault::Fault,
         options::ModelOptions,
@@ -33,13 +33,18 @@ impl Request {
         }
     }
 
-    /// The body for a conversation, without what the deployment has refused so far.
+    /// Encodes the body for a conversation.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] with `internal`, if JSON cannot express the settings.
     pub(in crate::upstream) fn encode(
         &self,
         request: &ChatRequest,
-        learnt: Learnt,
+        capabilities: Capabilities,
     ) -> Result<Bytes, Fault> {
-        let system = Some(self.settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
+        let settings = &self.settings;
+        let system = Some(settings.system_prompt.as_str()).filter(|prompt| !prompt.is_empty());
         let messages = system
             .map(|content| WireMessage::System {
                 role: "system",
@@ -48,38 +53,39 @@ impl Request {
             .into_iter()
             .chain(request.messages().iter().map(WireMessage::Said))
             .collect();
-        let limit = self
-            .settings
-            .max_output_tokens
-            .filter(|_| learnt.sends(Field::MaxTokens));
-        // The newer name is Azure's; the older one is what every other server knows.
-        let newer_name = (self.kind == EndpointKind::Azure) != learnt.other_name();
+        // Azure documents the newer name; other servers know the older one.
+        let newer_name = match (capabilities.token_limit, self.kind) {
+            (TokenLimit::DocumentedName, EndpointKind::Azure)
+            | (TokenLimit::OtherName, EndpointKind::Compatible) => Some(true),
+            (TokenLimit::DocumentedName, EndpointKind::Compatible)
+            | (TokenLimit::OtherName, EndpointKind::Azure) => Some(false),
+            (TokenLimit::Unsupported, _) => None,
+        };
+        let limit_if = |name| {
+            settings
+                .max_output_tokens
+                .filter(|_| newer_name == Some(name))
+        };
         serde_json::to_vec(&WireRequest {
             model: &self.model,
             messages,
             stream: true,
-            stream_options: learnt
-                .sends(Field::StreamOptions)
-                .then_some(WireStreamOptions {
-                    include_usage: true,
-                }),
-            max_completion_tokens: limit.filter(|_| newer_name),
-            max_tokens: limit.filter(|_| !newer_name),
-            temperature: self
-                .settings
-                .temperature
-                .filter(|_| learnt.sends(Field::Temperature)),
-            reasoning_effort: self
-                .settings
+            stream_options: capabilities.stream_options.then_some(WireStreamOptions {
+                include_usage: true,
+            }),
+            max_completion_tokens: limit_if(true),
+            max_tokens: limit_if(false),
+            temperature: settings.temperature.filter(|_| capabilities.temperature),
+            reasoning_effort: settings
                 .reasoning_effort
                 .as_deref()
-                .filter(|_| learnt.sends(Field::ReasoningEffort)),
+                .filter(|_| capabilities.reasoning_effort),
         })
         .map(Bytes::from)
-        .map_err(|error| Fault::new(ErrorCode::Internal, error.to_string()))
+        .map_err(|_| Fault::new(ErrorCode::Internal, "the request cannot be encoded"))
     }
 
-    /// Whether a field is set, so that leaving it out makes a difference.
+    /// Whether requests have a field, so that leaving it out makes a difference.
     pub(in crate::upstream) fn offers(&self, field: Field) -> bool {
         match field {
             Field::MaxTokens => self.settings.max_output_tokens.is_some(),
@@ -125,10 +131,7 @@ struct WireStreamOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::Config,
-        upstream::{capabilities::Lessons, endpoint},
-    };
+    use crate::{config::Config, upstream::endpoint};
 
     fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
         encoded_after(&[], flags, endpoint)
@@ -139,20 +142,21 @@ mod tests {
             .into_iter()
             .chain(flags.iter().copied());
         let model = Config::from_flags(all).unwrap().model;
-        let lessons = Lessons::default();
-        for field in refused {
-            assert!(lessons.learn(*field, lessons.so_far()));
-        }
+        let capabilities = refused
+            .iter()
+            .fold(Capabilities::default(), |capabilities, field| {
+                capabilities.without(*field).unwrap()
+            });
         let endpoint = endpoint::resolve(endpoint, Some("d"), None).unwrap();
         let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
         let encoded = Request::new(&endpoint, &model)
-            .encode(&request, lessons.so_far())
+            .encode(&request, capabilities)
             .unwrap();
         serde_json::from_slice(&encoded).unwrap()
     }
 
     #[test]
-    fn the_system_prompt_stands_first_and_nothing_is_sent_that_was_not_set() {
+    fn the_system_prompt_comes_first_and_only_fields_that_are_set_are_sent() {
         assert_eq!(
             encoded(&[], "https://r.openai.azure.com"),
             serde_json::json!({
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_set_is_sent_under_the_name_that_the_server_knows() {
+    fn the_token_limit_has_the_name_that_the_server_documents() {
         let flags = [
             "--max-output-tokens=7",
             "--temperature=0.5",
@@ -183,8 +187,9 @@ mod tests {
         assert_eq!(local["max_tokens"], 7);
         assert_eq!(local.get("max_completion_tokens"), None);
     }
+
     #[test]
-    fn what_was_refused_is_left_out_or_renamed() {
+    fn fields_that_were_refused_are_left_out_or_renamed() {
         let flags = [
             "--max-output-tokens=7",
             "--temperature=0.5",

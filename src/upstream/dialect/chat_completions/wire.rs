@@ -1,14 +1,17 @@
-//! A `chat.completion.chunk` as it stands on the wire: everything optional, and what is seldom needed
-//! left as raw JSON.
+//! The wire form of a `chat.completion.chunk`: every field is optional, and fields that are seldom
+//! needed stay raw JSON.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::value::RawValue;
 
-use crate::{event::ErrorCode, upstream::fault::Fault};
+use crate::{
+    event::ErrorCode,
+    upstream::{cause::Cause, fault::Fault},
+};
 
-/// What is raw is looked at only where it is there, and may be of any type.
+/// Raw fields are parsed lazily and may hold any JSON type.
 #[derive(Deserialize)]
 pub(super) struct WireChunk<'a> {
     #[serde(borrow, default)]
@@ -24,19 +27,19 @@ pub(super) struct WireChunk<'a> {
 }
 
 impl<'a> WireChunk<'a> {
+    /// Parses the data of a frame.
     pub(super) fn parse(data: &'a str) -> Result<Self, Fault> {
-        let fault = |cause| Fault::new(ErrorCode::UpstreamProtocol, cause);
+        let fault = |cause: Cause| Fault::new(ErrorCode::UpstreamProtocol, cause);
         // serde would take an array for the list of the fields.
         if !data.trim_start().starts_with('{') {
-            return Err(fault("not a chunk: no JSON object".to_owned()));
+            return Err(fault("the frame is not a JSON object".into()));
         }
-        // The position only: serde's own text may quote the reply.
+        // Only the position: serde's own text may quote the reply.
         serde_json::from_str(data).map_err(|error| {
-            fault(format!(
-                "not a chunk: line {}, column {}",
-                error.line(),
-                error.column()
-            ))
+            fault(Cause::Json {
+                line: error.line(),
+                column: error.column(),
+            })
         })
     }
 }
@@ -61,8 +64,8 @@ pub(super) struct WireDelta {
     pub(super) refusal: Option<WireText>,
 }
 
-/// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot: serde_json
-/// gives such strings out as bytes only.
+/// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot. serde_json
+/// returns such strings as bytes only.
 pub(super) struct WireText(pub(super) Vec<u8>);
 
 impl<'de> Deserialize<'de> for WireText {
