@@ -4,39 +4,44 @@
 
 use serde::Deserialize;
 
-use super::{created::Created, end::End};
+use super::{created::Created, end::End, transcript::Transcript};
 
 /// Decodes a reply's encoded events, in order: the text after the last `replace`, and the `end` if
 /// it is among them.
 ///
 /// Anything that is not one of our events is skipped.
 pub fn decode_text<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> (String, Option<End>) {
-    #[derive(Deserialize)]
-    struct TextData {
-        text: String,
-    }
     let mut text = String::new();
     let mut end = None;
     for event in events {
-        let Some((name, data)) = name_and_data(event) else {
-            continue;
-        };
-        match name {
-            b"delta" => {
-                if let Ok(delta) = serde_json::from_slice::<TextData>(data) {
-                    text.push_str(&delta.text);
-                }
-            }
-            b"replace" => {
-                if let Ok(replace) = serde_json::from_slice::<TextData>(data) {
-                    text = replace.text;
-                }
-            }
-            b"end" => end = serde_json::from_slice(data).ok(),
+        match name_and_data(event) {
+            Some((b"delta", data)) => text.push_str(&text_of(data)),
+            Some((b"replace", data)) => text = text_of(data),
+            Some((b"end", data)) => end = serde_json::from_slice(data).ok(),
             _ => {}
         }
     }
     (text, end)
+}
+
+/// Adds an encoded event to the transcript of the events before it.
+///
+/// Anything that is not one of our events, or has no text, is skipped.
+pub fn replay(event: &[u8], transcript: &mut Transcript) {
+    match name_and_data(event) {
+        Some((b"delta", data)) => transcript.append(&text_of(data)),
+        Some((b"replace", data)) => transcript.replace(&text_of(data)),
+        _ => {}
+    }
+}
+
+/// The text in the data of a `delta` or a `replace`; empty if the data is not ours.
+fn text_of(data: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct TextData {
+        text: String,
+    }
+    serde_json::from_slice(data).map_or_else(|_| String::new(), |data: TextData| data.text)
 }
 
 /// Decodes when the reply was accepted from its `start`; `None` for any other event.

@@ -40,21 +40,14 @@ pub use self::{
     snapshot::Snapshot,
     writer::{Created, Writer},
 };
-use self::{memory::Memory, replication::Redis};
+use self::{memory::Memory, replication::Replication};
 use crate::event::ReplyId;
 
 /// Where replies are kept. A cheap handle, to be cloned.
 #[derive(Clone, Debug)]
 pub struct Store {
     memory: Memory,
-    replicas: Option<Replicas>,
-}
-
-/// What replicas share, and this one's work for it.
-#[derive(Clone, Debug)]
-struct Replicas {
-    redis: Arc<Redis>,
-    _background: Arc<replication::Background>,
+    replication: Option<Arc<Replication>>,
 }
 
 /// Whether replies are replicated, and whether that works at the moment.
@@ -74,7 +67,7 @@ impl Store {
     pub fn in_memory(options: Options) -> Self {
         Self {
             memory: Memory::new(options),
-            replicas: None,
+            replication: None,
         }
     }
 
@@ -90,26 +83,25 @@ impl Store {
     ) -> Result<Self, String> {
         let retention = options.retention;
         let memory = Memory::new(options);
-        let (redis, background) = Redis::connect(replication, memory.clone(), retention).await?;
-        let replicas = Some(Replicas {
-            redis,
-            _background: Arc::new(background),
-        });
-        Ok(Self { memory, replicas })
+        let replication = Replication::connect(replication, memory.clone(), retention).await?;
+        Ok(Self {
+            memory,
+            replication: Some(Arc::new(replication)),
+        })
     }
 
     /// Whether other replicas can read the replies of this one, so that viewers may move to them.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        self.replicas.is_some()
+        self.replication.is_some()
     }
 
     /// Whether replies are replicated, and whether that works at the moment.
     #[must_use]
     pub fn health(&self) -> Health {
-        match &self.replicas {
+        match &self.replication {
             None => Health::Memory,
-            Some(replicas) if replicas.redis.is_up() => Health::Up,
+            Some(replication) if replication.is_up() => Health::Up,
             Some(_) => Health::Down,
         }
     }
@@ -120,8 +112,8 @@ impl Store {
     ///
     /// [`CreateError`]; nothing was created.
     pub async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
-        match &self.replicas {
-            Some(replicas) => replicas.redis.create(request).await,
+        match &self.replication {
+            Some(replication) => replication.create(request).await,
             None => self.memory.create(request),
         }
     }
@@ -132,16 +124,16 @@ impl Store {
     ///
     /// [`Unavailable`] if nobody can say at the moment whether there is such a reply.
     pub async fn find(&self, id: ReplyId) -> Result<Option<Log>, Unavailable> {
-        match &self.replicas {
-            Some(replicas) => replicas.redis.find(id).await,
+        match &self.replication {
+            Some(replication) => replication.find(id).await,
             None => Ok(self.memory.find(id).map(Log::from)),
         }
     }
 
     /// Resolves once other replicas can read every `end` that was written here; at once in memory.
     pub async fn replicated(&self) {
-        if let Some(replicas) = &self.replicas {
-            replicas.redis.replicated().await;
+        if let Some(replication) = &self.replication {
+            replication.replicated().await;
         }
     }
 

@@ -36,8 +36,8 @@ async fn a_user_who_may_do_no_more_than_the_shipped_rules_say_is_enough() {
     here.steps.release(6);
     read_to(&mut viewer, 5).await;
     // Everything that is ever asked of Redis: the healing, a stop, the removal.
-    let del = ["DEL", &events_key(&path)];
-    redis.command(&del).await;
+    let unlink = ["UNLINK", &events_key(&path)];
+    redis.command(&unlink).await;
     there.delete(&path).await;
     assert_eq!(
         viewer.rest().await.last().unwrap().data["status"],

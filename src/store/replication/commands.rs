@@ -1,20 +1,23 @@
-//! What is said to Redis and what it answers: keys, commands, entries. The only place that knows how
-//! a reply is laid out there.
+//! What is sent to Redis: keys, channels and commands. How a reply is laid out there is known here
+//! and in [`entries`] only.
 //!
-//! | key | what |
+//! | key | content |
 //! |---|---|
-//! | `rasta:{ID}:events` | stream; entry `n-0` is event n, its one field the SSE block as viewers get it: `e`, or `end` for the last; `start` for the first, which has the producer's name as a second field `owner` |
-//! | `rasta:{ID}:stop` | there once a stop is asked for |
-//! | `rasta:{ID}:read` | there while another replica than the producer has viewers of it |
+//! | `rasta:{ID}:events` | a stream, the log of a reply; entry `n-0` is event `n` |
+//! | `rasta:key:HASH` | a claim: the id of the reply that an idempotency key leads to, and the request's fingerprint |
 //! | `rasta:replica:NAME` | a replica's lease |
-//! | `rasta:key:HASH` | an idempotency key: the reply's id and the request's fingerprint |
+//! | `rasta:replica:NAME:inbox` | a list of requests to a leader: `stop ID`, `read ID` |
+//! | `rasta:restoring` | there while a replica puts its claims back |
+//! | `rasta:settled` | there once claims were complete; an empty Redis does not have it |
 //!
-//! Channels: `rasta:{ID}:wake` tells, without a payload, that there are new events;
-//! `rasta:replica:NAME:stop` carries the id of a reply to stop. Both are hints, and may be lost.
+//! | channel | message |
+//! |---|---|
+//! | `rasta:{ID}:appended` | events that were stored, see [`Notification`](super::notification::Notification) |
+//! | `rasta:replica:NAME:inbox` | empty: there is something in the inbox |
 //!
-//! No command is newer than Redis 6.2, none is a script. An entry's explicit id makes a repeated
-//! append harmless, and refuses that of a producer whose log another replica has ended: ids only
-//! grow. All keys of a reply are in one hash slot but for the idempotency key.
+//! No command is newer than Redis 6.2, and none is a script. The explicit id makes a repeated append
+//! harmless, and makes Redis refuse an append to a log that another replica has ended, because ids
+//! only grow.
 
 use std::time::Duration;
 
@@ -22,102 +25,100 @@ use bytes::Bytes;
 use redis::{Pipeline, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::entries::{END, EVENT, LEADER, START};
 use crate::{
     event::{ReplyId, Seq, hex},
-    store::idempotency::Request,
+    store::{batch::Batch, idempotency::Request},
 };
 
-/// How many entries one read asks for at most.
-pub(super) const PAGE: usize = 64;
+/// How long a replica counts as alive after it last renewed its lease.
+pub(super) const LEASE_TTL: Duration = Duration::from_secs(3);
+/// The most entries that one read asks for.
+pub(super) const PAGE_EVENTS: usize = 64;
 
-const EVENT: &str = "e";
-const START: &str = "start";
-const END: &str = "end";
-const OWNER: &str = "owner";
+/// How long a claim lasts that no reply was created for.
+pub(super) const CLAIM_TTL: Duration = Duration::from_secs(5);
+/// How long `rasta:restoring` lasts unless it is renewed.
+const RESTORING_TTL: Duration = Duration::from_secs(2);
+/// How long `rasta:settled` lasts unless another claim renews it.
+const SETTLED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what a check of all commands writes lasts, if the check is cut short.
+const CHECK_TTL: Duration = Duration::from_secs(10);
+/// The most requests that one read of an inbox asks for.
+pub(super) const INBOX_REQUESTS: usize = 256;
+/// How long a log outlives the longest time that its reply can run. Its `end` sets the true time.
+const LOG_TTL_MARGIN: Duration = Duration::from_secs(60);
 
+const RESTORING: &str = "rasta:restoring";
+const SETTLED: &str = "rasta:settled";
+
+/// The key of a reply's log.
 pub(super) fn events_key(id: ReplyId) -> String {
     format!("rasta:{{{id}}}:events")
 }
 
-fn stop_key(id: ReplyId) -> String {
-    format!("rasta:{{{id}}}:stop")
+/// The channel of a reply's notifications.
+pub(super) fn events_channel(id: ReplyId) -> String {
+    format!("rasta:{{{id}}}:appended")
 }
 
-fn read_key(id: ReplyId) -> String {
-    format!("rasta:{{{id}}}:read")
+/// The reply whose notifications come on `channel`.
+pub(super) fn reply_of_channel(channel: &str) -> Option<ReplyId> {
+    let id = channel.strip_prefix("rasta:{")?;
+    id.strip_suffix("}:appended")?.parse().ok()
 }
 
 fn lease_key(replica: &str) -> String {
     format!("rasta:replica:{replica}")
 }
 
-pub(super) fn wake_channel(id: ReplyId) -> String {
-    format!("rasta:{{{id}}}:wake")
+/// The key of a replica's inbox, and the channel that says that there is something in it.
+pub(super) fn inbox(replica: &str) -> String {
+    format!("rasta:replica:{replica}:inbox")
 }
 
-pub(super) fn stop_channel(replica: &str) -> String {
-    format!("rasta:replica:{replica}:stop")
+/// How long what belongs to a reply is kept in Redis.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lifetimes {
+    /// After the `end`.
+    pub(super) retention: Duration,
+    /// The longest time that a reply can run.
+    pub(super) max_reply: Duration,
 }
 
-/// The reply that a message on a wake channel is about.
-pub(super) fn woken(channel: &str) -> Option<ReplyId> {
-    let id = channel.strip_prefix("rasta:{")?.strip_suffix("}:wake")?;
-    id.parse().ok()
+impl Lifetimes {
+    /// The time to live of a log and its claim, from now on.
+    fn ttl(&self, ended: bool) -> Duration {
+        if ended {
+            self.retention
+        } else {
+            self.max_reply + self.retention + LOG_TTL_MARGIN
+        }
+    }
 }
 
-/// One stored event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) seq: Seq,
-    pub(super) block: Bytes,
-    pub(super) ends: bool,
-    /// Who produces the reply; only the first entry says it.
-    pub(super) owner: Option<String>,
-}
-
-/// The entries in the answer to `XRANGE` or `XREVRANGE`; `None` if they are not of our making.
-pub(super) fn entries(value: Value) -> Option<Vec<Entry>> {
-    let Value::Array(entries) = value else {
-        return None;
-    };
-    entries.into_iter().map(entry).collect()
-}
-
-fn entry(value: Value) -> Option<Entry> {
-    let Value::Array(parts) = value else {
-        return None;
-    };
-    let mut parts = parts.into_iter();
-    let (Some(Value::BulkString(id)), Some(Value::Array(fields))) = (parts.next(), parts.next())
-    else {
-        return None;
-    };
-    let id = std::str::from_utf8(&id).ok()?.strip_suffix("-0")?;
-    let mut fields = fields.into_iter().map(|field| match field {
-        Value::BulkString(bytes) => Some(bytes),
-        _ => None,
-    });
-    let (name, block) = (fields.next()??, fields.next()??);
-    let owner = match (fields.next().flatten(), fields.next().flatten()) {
-        (Some(name), Some(owner)) if name == OWNER.as_bytes() => String::from_utf8(owner).ok(),
-        _ => None,
-    };
-    Some(Entry {
-        seq: Seq(id.parse().ok()?),
-        block: block.into(),
-        ends: name == END.as_bytes(),
-        owner,
-    })
-}
-
-/// An idempotency key as it is stored. Its own text is not: it may be anything.
+/// An idempotency key and the reply that it leads to, as they are stored. The key's own text is not
+/// stored: a client may have put anything in it.
 #[derive(Clone, Debug)]
-pub(super) struct Pointer {
+pub(super) struct Claim {
     key: String,
     value: String,
 }
 
-impl Pointer {
+/// Where a stored claim leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// The key is free.
+    Nothing,
+    /// It is the claim that was asked about.
+    This,
+    /// To this reply, for the same request.
+    Reply(ReplyId),
+    /// To the reply of another request.
+    OtherRequest,
+}
+
+impl Claim {
     pub(super) fn new(id: ReplyId, request: &Request) -> Self {
         let hash = hex(&Sha256::digest(request.key.as_str()));
         Self {
@@ -126,273 +127,385 @@ impl Pointer {
         }
     }
 
-    /// Where a stored value leads; `None` if it is about another request than this one.
-    pub(super) fn leads_to(&self, stored: &[u8]) -> Option<ReplyId> {
-        let (id, fingerprint) = std::str::from_utf8(stored).ok()?.split_once(' ')?;
-        let (_, ours) = self.value.split_once(' ')?;
-        (fingerprint == ours).then(|| id.parse().ok())?
-    }
-
-    pub(super) fn is(&self, stored: &[u8]) -> bool {
-        stored == self.value.as_bytes()
+    /// Compares this claim with what is stored for its key.
+    pub(super) fn compare(&self, stored: Option<&Value>) -> Stored {
+        let stored = match stored {
+            Some(Value::BulkString(stored)) => stored,
+            Some(Value::Nil) | None => return Stored::Nothing,
+            Some(_) => return Stored::OtherRequest,
+        };
+        if stored == self.value.as_bytes() {
+            return Stored::This;
+        }
+        let fingerprint = self
+            .value
+            .split_once(' ')
+            .map(|(_, fingerprint)| fingerprint);
+        let stored = std::str::from_utf8(stored).ok();
+        match stored.and_then(|stored| stored.split_once(' ')) {
+            Some((id, same)) if Some(same) == fingerprint => {
+                id.parse().map_or(Stored::OtherRequest, Stored::Reply)
+            }
+            _ => Stored::OtherRequest,
+        }
     }
 }
 
-/// A pipeline whose answers are looked at one by one.
-fn pipe() -> Pipeline {
+/// Commands whose answers, errors included, are looked at one by one.
+pub(super) fn pipeline() -> Pipeline {
     let mut pipe = redis::pipe();
     pipe.ignore_errors();
     pipe
 }
 
 fn transaction() -> Pipeline {
-    let mut pipe = pipe();
+    let mut pipe = pipeline();
     pipe.atomic();
     pipe
 }
 
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1)
+    let millis = u64::try_from(duration.as_millis());
+    millis.unwrap_or(u64::MAX).max(1)
 }
 
-/// The second answer is what the key leads to.
-pub(super) fn claim(pointer: &Pointer, lease: Duration) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("SET").arg(&pointer.key).arg(&pointer.value);
-    pipe.arg("NX").arg("PX").arg(millis(lease));
-    pipe.cmd("GET").arg(&pointer.key);
+/// Uses every command on keys of its own, and renews the lease. The first answer describes the
+/// server; none of them may be an error.
+pub(super) fn check(replica: &str) -> Pipeline {
+    let (events, list) = (
+        format!("rasta:{{check-{replica}}}:events"),
+        format!("rasta:{{check-{replica}}}:inbox"),
+    );
+    let mut pipe = pipeline();
+    pipe.cmd("HELLO");
+    renew_lease(&mut pipe, replica);
+    pipe.cmd("UNLINK").arg(&events).arg(&list);
+    pipe.cmd("XADD").arg(&events).arg("1-0").arg(EVENT).arg("");
+    pipe.cmd("PEXPIRE").arg(&events).arg(millis(CHECK_TTL));
+    pipe.cmd("XLEN").arg(&events);
+    xrange(&mut pipe, &events, "-", 1);
+    last_entry(&mut pipe, &events);
+    pipe.cmd("UNLINK").arg(&events);
+    pipe.cmd("RPUSH").arg(&list).arg("");
+    pipe.cmd("PEXPIRE").arg(&list).arg(millis(CHECK_TTL));
+    pipe.cmd("LRANGE").arg(&list).arg(0).arg(-1);
+    pipe.cmd("LTRIM").arg(&list).arg(1).arg(-1);
+    pipe.cmd("GET").arg(&events);
+    pipe.cmd("EXISTS").arg(&events);
+    pipe.cmd("PUBLISH").arg(inbox(replica)).arg("");
+    pipe.cmd("WATCH").arg(&events);
+    pipe.cmd("MULTI");
+    pipe.cmd("EXEC");
     pipe
 }
 
-pub(super) fn release(pointer: &Pointer) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("DEL").arg(&pointer.key);
+/// Reads what a claim's key leads to, and whether claims are complete: the answers are the stored
+/// claim, whether a replica is restoring claims, and whether they were ever complete.
+pub(super) fn look_up(claim: &Claim) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("GET").arg(&claim.key);
+    pipe.cmd("EXISTS").arg(RESTORING);
+    pipe.cmd("EXISTS").arg(SETTLED);
     pipe
 }
 
-pub(super) fn pointer_value(pointer: &Pointer) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("GET").arg(&pointer.key);
+/// Claims a key, unless it is taken. The second answer is what the key leads to.
+pub(super) fn claim(claim: &Claim) -> Pipeline {
+    let mut pipe = pipeline();
+    set_claim(&mut pipe, claim, CLAIM_TTL);
+    pipe.cmd("GET").arg(&claim.key);
+    set(&mut pipe, SETTLED, "1", SETTLED_TTL);
     pipe
 }
 
-/// Lets go of a reply before its time.
-pub(super) fn remove(id: ReplyId, pointer: Option<&Pointer>) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("UNLINK")
-        .arg(events_key(id))
-        .arg(stop_key(id))
-        .arg(read_key(id));
-    if let Some(pointer) = pointer {
-        pipe.arg(&pointer.key);
+/// Says that this replica is restoring claims, for a moment, and puts these back. Each comes with
+/// whether its reply has ended.
+pub(super) fn restore(claims: &[(Claim, bool)], lifetimes: &Lifetimes) -> Pipeline {
+    let mut pipe = pipeline();
+    set(&mut pipe, RESTORING, "1", RESTORING_TTL);
+    for (claim, ended) in claims {
+        set_claim(&mut pipe, claim, lifetimes.ttl(*ended));
     }
     pipe
 }
 
-/// What a log is written with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'a> {
-    pub(super) id: ReplyId,
-    pub(super) owner: &'a str,
-    pub(super) pointer: Option<&'a Pointer>,
-    /// How long it is kept from now on.
-    pub(super) keep: Duration,
+/// Frees a claim's key.
+pub(super) fn release(claim: &Claim) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("UNLINK").arg(&claim.key);
+    pipe
 }
 
-fn add(pipe: &mut Pipeline, terms: &Terms<'_>, seq: Seq, block: &Bytes, ends: bool) {
-    pipe.cmd("XADD").arg(events_key(terms.id));
-    // An append to a log that is gone must fail, or it would stand there without its beginning.
+/// Removes all that belongs to a reply.
+pub(super) fn remove(id: ReplyId, claim: Option<&Claim>) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("UNLINK").arg(events_key(id));
+    if let Some(claim) = claim {
+        pipe.arg(&claim.key);
+    }
+    pipe
+}
+
+fn set(pipe: &mut Pipeline, key: &str, value: &str, ttl: Duration) {
+    pipe.cmd("SET")
+        .arg(key)
+        .arg(value)
+        .arg("PX")
+        .arg(millis(ttl));
+}
+
+fn set_claim(pipe: &mut Pipeline, claim: &Claim, ttl: Duration) {
+    set(pipe, &claim.key, &claim.value, ttl);
+    pipe.arg("NX");
+}
+
+/// The log that an append goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub(super) id: ReplyId,
+    /// The leader that the first event names.
+    pub(super) leader: &'a str,
+    /// The claim that lives as long as the log.
+    pub(super) claim: Option<&'a Claim>,
+    pub(super) lifetimes: &'a Lifetimes,
+}
+
+/// Appends a batch. The answers are those that [`appended`] takes.
+///
+/// The first and the last batch also set the time to live, in one transaction: a log without one
+/// would stay for ever. All others need none: who reads takes only what follows without a gap.
+pub(super) fn append(target: &Target<'_>, batch: &Batch) -> Pipeline {
+    let sets_ttl = batch.ended || batch.after == Seq::ZERO;
+    let mut pipe = if sets_ttl { transaction() } else { pipeline() };
+    add_events(&mut pipe, target, batch, sets_ttl);
+    pipe
+}
+
+/// Deletes the log and appends a batch that begins with the first event; to be sent on a connection
+/// that has watched the key. The answers are those that [`rewritten`] takes.
+pub(super) fn rewrite(target: &Target<'_>, batch: &Batch) -> Pipeline {
+    let mut pipe = transaction();
+    pipe.cmd("UNLINK").arg(events_key(target.id));
+    add_events(&mut pipe, target, batch, true);
+    pipe
+}
+
+/// Watches a log, for [`rewrite`].
+pub(super) fn watch(id: ReplyId) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("WATCH").arg(events_key(id));
+    pipe
+}
+
+fn add_events(pipe: &mut Pipeline, target: &Target<'_>, batch: &Batch, sets_ttl: bool) {
+    let key = events_key(target.id);
+    let mut seq = batch.after;
+    for (index, event) in batch.events.iter().enumerate() {
+        seq = seq.next();
+        let ended = batch.ended && index + 1 == batch.events.len();
+        add_event(pipe, target, &key, seq, event, ended);
+    }
+    pipe.cmd("XLEN").arg(&key);
+    if sets_ttl {
+        let ttl = target.lifetimes.ttl(batch.ended);
+        pipe.cmd("PEXPIRE").arg(&key).arg(millis(ttl));
+        if let Some(claim) = target.claim {
+            // NX: a key that leads to another reply by now stays that reply's.
+            set_claim(pipe, claim, ttl);
+            pipe.cmd("PEXPIRE").arg(&claim.key).arg(millis(ttl));
+        }
+    }
+}
+
+fn add_event(
+    pipe: &mut Pipeline,
+    target: &Target<'_>,
+    key: &str,
+    seq: Seq,
+    event: &Bytes,
+    ended: bool,
+) {
+    pipe.cmd("XADD").arg(key);
+    // Otherwise an append to a log that was deleted would create one without a beginning.
     if seq != Seq(1) {
         pipe.arg("NOMKSTREAM");
     }
     pipe.arg(format!("{seq}-0"));
-    let name = match (seq, ends) {
+    pipe.arg(match (seq, ended) {
         (_, true) => END,
         (Seq(1), _) => START,
         _ => EVENT,
-    };
-    pipe.arg(name).arg(&block[..]);
+    });
+    pipe.arg(&event[..]);
     if seq == Seq(1) {
-        pipe.arg(OWNER).arg(terms.owner);
+        pipe.arg(LEADER).arg(target.leader);
     }
 }
 
-fn add_all(pipe: &mut Pipeline, terms: &Terms<'_>, after: Seq, blocks: &[Bytes], ends: bool) {
-    let mut seq = after;
-    for (index, block) in blocks.iter().enumerate() {
-        seq = seq.next();
-        add(pipe, terms, seq, block, ends && index + 1 == blocks.len());
-    }
-}
-
-fn keep(pipe: &mut Pipeline, terms: &Terms<'_>) {
-    let time = millis(terms.keep);
-    pipe.cmd("PEXPIRE").arg(events_key(terms.id)).arg(time);
-    restore(pipe, terms);
-    if let Some(pointer) = terms.pointer {
-        pipe.cmd("PEXPIRE").arg(&pointer.key).arg(time);
-    }
-}
-
-/// Restores the reply's key where it is missing. A key that leads to another reply by now stays
-/// that reply's: whoever claimed it first and was then silent for too long has lost it.
-pub(super) fn restore(pipe: &mut Pipeline, terms: &Terms<'_>) {
-    if let Some(pointer) = terms.pointer {
-        pipe.cmd("SET").arg(&pointer.key).arg(&pointer.value);
-        pipe.arg("NX").arg("PX").arg(millis(terms.keep));
-    }
-}
-
-fn wake(pipe: &mut Pipeline, id: ReplyId) {
-    pipe.cmd("PUBLISH").arg(wake_channel(id)).arg("");
-}
-
-/// Appends `blocks` behind `after`. The answers: an id for each block, then the length.
-pub(super) fn append(terms: &Terms<'_>, after: Seq, blocks: &[Bytes], ends: bool) -> Pipeline {
-    let mut pipe = transaction();
-    add_all(&mut pipe, terms, after, blocks, ends);
-    pipe.cmd("XLEN").arg(events_key(terms.id));
-    wake(&mut pipe, terms.id);
-    if ends || after == Seq::ZERO {
-        keep(&mut pipe, terms);
-    }
-    pipe
-}
-
-/// Whether an [`append`] of so many blocks behind `after` did what it should.
-pub(super) fn appended(answers: &[Value], after: Seq, count: usize) -> bool {
+/// Whether the answers to [`append`] say that the log ends with the batch and that no event is
+/// missing before it.
+pub(super) fn appended(answers: &[Value], batch: &Batch) -> bool {
+    let count = batch.events.len();
+    let length = match answers.get(count) {
+        Some(Value::Int(length)) => u64::try_from(*length).ok(),
+        _ => None,
+    };
     let added = answers.iter().take(count);
-    added.len() == count
-        && added
-            .into_iter()
-            .all(|answer| matches!(answer, Value::BulkString(_)))
-        && matches!(answers.get(count), Some(Value::Int(length)) if u64::try_from(*length) == Ok(after.0 + count as u64))
+    length == Some(batch.position().seq.0) && added.into_iter().all(is_id)
 }
 
-/// Whether an [`append`] of a first event has created the log, now or when it was sent before.
+/// Whether the answers to an [`append`] of the first event say that the log has that event and no
+/// other: from now, or from an earlier attempt.
 pub(super) fn created(answers: &[Value]) -> bool {
     matches!(answers.get(1), Some(Value::Int(1)))
 }
 
-/// Puts a whole log in the place of what is there; to be sent where that is watched.
-pub(super) fn rewrite(terms: &Terms<'_>, blocks: &[Bytes], ends: bool) -> Pipeline {
-    let mut pipe = transaction();
-    pipe.cmd("DEL").arg(events_key(terms.id));
-    add_all(&mut pipe, terms, Seq::ZERO, blocks, ends);
-    keep(&mut pipe, terms);
-    wake(&mut pipe, terms.id);
-    pipe
+/// Whether the answers to [`rewrite`] say that the batch is the log. They are empty if the log was
+/// changed after it was watched.
+pub(super) fn rewritten(answers: &[Value], batch: &Batch) -> bool {
+    answers
+        .get(1..)
+        .is_some_and(|answers| appended(answers, batch))
 }
 
-/// Appends an `end` behind `after` for a producer that is lost; to be sent where the log is watched.
-pub(super) fn finish(terms: &Terms<'_>, after: Seq, end: &Bytes) -> Pipeline {
-    let mut pipe = transaction();
-    add(&mut pipe, terms, after.next(), end, true);
-    keep(&mut pipe, terms);
-    wake(&mut pipe, terms.id);
-    pipe
+fn is_id(answer: &Value) -> bool {
+    matches!(answer, Value::BulkString(_))
 }
 
-/// Removes what a producer that was taken for dead has still written behind the `end`.
-pub(super) fn trim(id: ReplyId, from: Seq, to: Seq) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("XDEL").arg(events_key(id));
-    for seq in from.0..=to.0 {
-        pipe.arg(format!("{seq}-0"));
-    }
-    pipe
-}
-
-/// The answers: the length, and the entries from `from` on.
-pub(super) fn compare(id: ReplyId, from: Seq) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("XLEN").arg(events_key(id));
-    pipe.cmd("XRANGE")
-        .arg(events_key(id))
-        .arg(format!("{from}-0"))
-        .arg("+");
-    pipe
-}
-
-/// The answers: the first entry and the last.
-pub(super) fn outline(id: ReplyId) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("XRANGE")
-        .arg(events_key(id))
-        .arg("-")
-        .arg("+")
-        .arg("COUNT")
-        .arg(1);
-    pipe.cmd("XREVRANGE")
-        .arg(events_key(id))
-        .arg("+")
-        .arg("-")
-        .arg("COUNT")
-        .arg(1);
-    pipe
-}
-
-/// The answer: at most `count` entries behind `cursor`.
-pub(super) fn page(id: ReplyId, cursor: Seq, count: usize) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("XRANGE")
-        .arg(events_key(id))
-        .arg(format!("({cursor}-0"))
-        .arg("+");
-    pipe.arg("COUNT").arg(count);
-    pipe
-}
-
-/// Asks the producer to stop: by a key that stays, and by a message that is quick.
-pub(super) fn stop(id: ReplyId, owner: &str, keep: Duration) -> Pipeline {
-    let mut pipe = pipe();
-    pipe.cmd("SET")
-        .arg(stop_key(id))
-        .arg(1)
-        .arg("PX")
-        .arg(millis(keep));
+/// Tells followers what was appended.
+pub(super) fn notify(id: ReplyId, notification: &[u8]) -> Pipeline {
+    let mut pipe = pipeline();
     pipe.cmd("PUBLISH")
-        .arg(stop_channel(owner))
-        .arg(id.to_string());
+        .arg(events_channel(id))
+        .arg(notification);
     pipe
 }
 
-/// Renews a replica's lease.
-pub(super) fn renew(pipe: &mut Pipeline, replica: &str, lease: Duration) {
-    pipe.cmd("SET")
-        .arg(lease_key(replica))
-        .arg(1)
-        .arg("PX")
-        .arg(millis(lease));
+/// Reads the length, the first entry and the last entry of a log.
+pub(super) fn outline(id: ReplyId) -> Pipeline {
+    let key = events_key(id);
+    let mut pipe = pipeline();
+    pipe.cmd("XLEN").arg(&key);
+    xrange(&mut pipe, &key, "-", 1);
+    last_entry(&mut pipe, &key);
+    pipe
 }
 
-/// Asks whether a replica's lease is valid; the answer is 1 or 0.
+/// Reads the length of a log, and at most `limit` entries after `cursor`.
+pub(super) fn read(id: ReplyId, cursor: Seq, limit: usize) -> Pipeline {
+    let key = events_key(id);
+    let mut pipe = pipeline();
+    pipe.cmd("XLEN").arg(&key);
+    xrange(&mut pipe, &key, &format!("({cursor}-0"), limit);
+    pipe
+}
+
+fn xrange(pipe: &mut Pipeline, key: &str, from: &str, limit: usize) {
+    pipe.cmd("XRANGE").arg(key).arg(from).arg("+");
+    pipe.arg("COUNT").arg(limit);
+}
+
+fn last_entry(pipe: &mut Pipeline, key: &str) {
+    pipe.cmd("XREVRANGE").arg(key).arg("+").arg("-");
+    pipe.arg("COUNT").arg(1);
+}
+
+/// What a follower asks of a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InboxRequest {
+    /// Stop the reply.
+    Stop(ReplyId),
+    /// The reply has viewers elsewhere.
+    Read(ReplyId),
+}
+
+impl InboxRequest {
+    fn encode(self) -> String {
+        match self {
+            Self::Stop(id) => format!("stop {id}"),
+            Self::Read(id) => format!("read {id}"),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        match std::str::from_utf8(bytes).ok()?.split_once(' ')? {
+            ("stop", id) => id.parse().ok().map(Self::Stop),
+            ("read", id) => id.parse().ok().map(Self::Read),
+            _ => None,
+        }
+    }
+}
+
+/// Asks a leader to stop a reply. [`sent`] takes the answers.
+pub(super) fn stop(id: ReplyId, leader: &str, ttl: Duration) -> Pipeline {
+    let mut pipe = pipeline();
+    send(&mut pipe, leader, [InboxRequest::Stop(id)], ttl);
+    pipe.cmd("PUBLISH").arg(inbox(leader)).arg("");
+    pipe
+}
+
+/// Whether a request is in the inbox.
+pub(super) fn sent(answers: &[Value]) -> bool {
+    matches!(answers.first(), Some(Value::Int(_)))
+}
+
+/// Puts requests into a leader's inbox; they stay there for `ttl` at most. Two answers.
+pub(super) fn send(
+    pipe: &mut Pipeline,
+    leader: &str,
+    requests: impl IntoIterator<Item = InboxRequest>,
+    ttl: Duration,
+) {
+    let inbox = inbox(leader);
+    pipe.cmd("RPUSH").arg(&inbox);
+    for request in requests {
+        pipe.arg(request.encode());
+    }
+    pipe.cmd("PEXPIRE").arg(&inbox).arg(millis(ttl));
+}
+
+/// Removes the first `read` requests of an inbox, and reads those that follow; two answers.
+pub(super) fn read_inbox(pipe: &mut Pipeline, replica: &str, read: usize) {
+    let inbox = inbox(replica);
+    pipe.cmd("LTRIM").arg(&inbox).arg(read).arg(-1);
+    pipe.cmd("LRANGE")
+        .arg(&inbox)
+        .arg(0)
+        .arg(INBOX_REQUESTS - 1);
+}
+
+/// Empties an inbox, whatever it is.
+pub(super) fn clear_inbox(replica: &str) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("UNLINK").arg(inbox(replica));
+    pipe
+}
+
+/// The requests in the answer to `LRANGE`, and `None` for each entry that is none.
+///
+/// # Errors
+///
+/// The answer itself if it is not a list.
+pub(super) fn inbox_requests(answer: Value) -> Result<Vec<Option<InboxRequest>>, Value> {
+    let Value::Array(requests) = answer else {
+        return Err(answer);
+    };
+    let requests = requests.iter().map(|request| match request {
+        Value::BulkString(bytes) => InboxRequest::decode(bytes),
+        _ => None,
+    });
+    Ok(requests.collect())
+}
+
+/// Renews a replica's lease. The answer is nothing if there was none.
+pub(super) fn renew_lease(pipe: &mut Pipeline, replica: &str) {
+    set(pipe, &lease_key(replica), "1", LEASE_TTL);
+    pipe.arg("GET");
+}
+
+/// Reads whether a replica has a lease; the answer is 1 or 0.
 pub(super) fn is_leased(pipe: &mut Pipeline, replica: &str) {
     pipe.cmd("EXISTS").arg(lease_key(replica));
-}
-
-/// Asks for the stops and the marks of the readers of replies; two values each.
-pub(super) fn requests(pipe: &mut Pipeline, ids: &[ReplyId]) {
-    pipe.cmd("MGET");
-    for id in ids {
-        pipe.arg(stop_key(*id)).arg(read_key(*id));
-    }
-}
-
-/// Marks a reply as read on this replica.
-pub(super) fn mark_read(pipe: &mut Pipeline, id: ReplyId, valid: Duration) {
-    pipe.cmd("SET")
-        .arg(read_key(id))
-        .arg(1)
-        .arg("PX")
-        .arg(millis(valid));
-}
-
-/// An empty pipeline, to be filled.
-pub(super) fn several() -> Pipeline {
-    pipe()
 }
 
 #[cfg(test)]

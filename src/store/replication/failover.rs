@@ -1,75 +1,163 @@
-//! Ends the reply of a producer that is lost, in its stead: behind the longest beginning that is there, and
-//! never behind an `end`.
+//! Failover: ends a reply whose leader is lost.
 //!
-//! Any replica with a viewer may do it, and several may try at once: the key is watched, and ids only grow,
-//! so one of them does. Who decides that a producer is lost is [`heartbeat`](super::rounds).
-
-use std::sync::Arc;
+//! Any replica with viewers of the reply may do it, and several may try at once. Each appends an
+//! `end` after the last stored event, with an explicit id. Redis takes one such entry only, and none
+//! from a leader that comes back later. Where the `end` cannot be stored, the viewers of this
+//! replica get it all the same: none of them waits for ever. When a leader is lost is decided by the
+//! [`heartbeat`](super::heartbeat).
 
 use bytes::Bytes;
 use log::{info, warn};
 
 use super::{
-    Redis, commands,
-    connection::Trouble,
-    follower::{Mirror, in_a_row},
+    commands::{self, Lifetimes, PAGE_EVENTS, Target},
+    connection::{Connection, Redis, RedisError},
+    entries,
+    follower::Follower,
+    notification,
 };
-use crate::event::{self, End, ErrorCode, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript};
+use crate::{
+    event::{self, End, ErrorCode, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript},
+    store::{batch::Batch, remote_log::RemoteLog},
+};
 
-/// Writes the `end` of a reply whose producer is lost, behind the longest beginning that is there.
-pub(super) async fn finish(redis: Arc<Redis>, mirror: Arc<Mirror>) {
-    let name = mirror.log().id().short();
-    // Else somebody was quicker, or the next round tries again.
-    if let Ok(true) = try_finish(&redis, &mirror).await {
-        warn!(reply = name.as_str(); "its producer is lost: the reply was ended");
-    }
-    mirror.finished_trying();
+/// Why a failover begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The leader's lease has expired.
+    LeaderLost,
+    /// Redis refuses to work for this replica. The leader may go on, but no event of its can arrive
+    /// here.
+    RedisRefuses,
 }
 
-async fn try_finish(redis: &Redis, mirror: &Mirror) -> Result<bool, Trouble> {
-    let id = mirror.log().id();
-    let connection = redis.link.connection().ok_or(Trouble)?;
-    let mut watching = redis.link.watching(connection.epoch).await?;
-    watching.watch(&commands::events_key(id)).await?;
-    let pipe = commands::compare(id, Seq::ZERO);
-    let entries = watching.ask(&pipe).await?.into_iter().nth(1);
-    let entries = entries.and_then(commands::entries).ok_or(Trouble)?;
-    let stored = entries.len();
-    let stored_log = in_a_row(Seq::ZERO, entries);
-    let last = stored_log.position().seq;
-    let (blocks, ends) = (stored_log.events, stored_log.ended);
-    if mirror.log().position().seq > last {
-        // Redis and the producer were lost together, and viewers here have seen more than is
-        // left. They are let go; when they come back they are told.
-        let name = id.short();
-        info!(reply = name.as_str(); "a reply was lost together with its producer");
-        mirror.log().invalidate();
-    }
-    if blocks.is_empty() || ends {
-        watching.done().await;
-        return Ok(false);
-    }
-    let end = lost(mirror, &blocks, last.next());
-    let terms = commands::Terms {
-        owner: &mirror.owner,
-        ..redis.terms(id, None, true)
-    };
-    let pipe = if blocks.len() == stored {
-        commands::finish(&terms, last, &end)
-    } else {
-        let blocks: Vec<Bytes> = blocks.into_iter().chain([end]).collect();
-        commands::rewrite(&terms, &blocks, true)
-    };
-    let written = !watching.ask(&pipe).await?.is_empty();
-    watching.done().await;
-    Ok(written)
+/// The stored part of a log.
+struct Stored {
+    last: Seq,
+    transcript: Transcript,
+    /// There is an `end`.
+    ended: bool,
+    /// Something follows that is not an event of the log, so nothing can be appended.
+    diverged: bool,
 }
 
-/// The `end` of a reply of which no more is there than `blocks`.
-fn lost(mirror: &Mirror, blocks: &[Bytes], seq: Seq) -> Bytes {
-    let (text, _) = event::read_back(blocks.iter().map(Bytes::as_ref));
+/// Ends a reply: in Redis if its leader is lost, or only for the viewers of this replica if Redis
+/// does not take the `end`. Does nothing if Redis does not answer.
+pub(super) async fn fail_over(
+    redis: &Redis,
+    lifetimes: &Lifetimes,
+    follower: &Follower,
+    cause: Cause,
+) {
+    let log = follower.log();
+    // Not the shared connection: there is none while Redis refuses some commands, and reading may
+    // work all the same.
+    let Ok((connection, _permit)) = redis.exclusive().await else {
+        return;
+    };
+    let stored = match read_all(redis, &connection, log).await {
+        Ok(stored) => stored,
+        Err(RedisError::Unreachable) => return,
+        Err(RedisError::Refused) => return end_here(log).await,
+    };
+    let name = log.id().short();
+    if stored.ended {
+        return;
+    }
+    if stored.last < log.position().seq && !stored.diverged {
+        // Redis was emptied and the leader lost at the same time, and viewers here have seen more
+        // than is left. Their streams are closed; on reconnect they get 404 or `cursor_ahead`.
+        info!(reply = name.as_str(); "a reply was lost together with its leader");
+        log.invalidate();
+        return;
+    }
+    if stored.diverged || cause == Cause::RedisRefuses {
+        return end_here(log).await;
+    }
+    let batch = Batch {
+        after: stored.last,
+        events: vec![lost_end(log, &stored.transcript, stored.last.next())],
+        ended: true,
+    };
+    let target = Target {
+        id: log.id(),
+        leader: follower.leader(),
+        claim: None,
+        lifetimes,
+    };
+    match redis
+        .ask(&connection, &commands::append(&target, &batch))
+        .await
+    {
+        Ok(answers) if commands::appended(&answers, &batch) => {
+            warn!(reply = name.as_str(); "the leader of a reply is lost: the reply was ended");
+            let notify = commands::notify(log.id(), &notification::encode(&batch));
+            let _ = redis.ask(&connection, &notify).await;
+        }
+        // Somebody was quicker, or the next attempt finds out what has changed.
+        Ok(_) | Err(RedisError::Unreachable) => {}
+        Err(RedisError::Refused) => end_here(log).await,
+    }
+}
+
+/// Reads the stored log to its end, page by page, and lets the viewers here have it.
+async fn read_all(
+    redis: &Redis,
+    connection: &Connection,
+    log: &RemoteLog,
+) -> Result<Stored, RedisError> {
+    let mut stored = Stored {
+        last: Seq::ZERO,
+        transcript: Transcript::default(),
+        ended: false,
+        diverged: false,
+    };
+    loop {
+        let read = commands::read(log.id(), stored.last, PAGE_EVENTS);
+        let answers = redis.ask(connection, &read).await?;
+        let (_, page) = entries::page(answers, stored.last, PAGE_EVENTS);
+        for event in &page.batch.events {
+            event::replay(event, &mut stored.transcript);
+        }
+        // What is here already is passed over. The log begins here, so there is no gap.
+        let _ = log.append(&page.batch);
+        stored.last = page.batch.position().seq;
+        stored.ended = page.batch.ended;
+        stored.diverged = page.diverged;
+        if !page.full || page.batch.events.is_empty() {
+            return Ok(stored);
+        }
+    }
+}
+
+/// Ends the log for the viewers of this replica only.
+async fn end_here(log: &RemoteLog) {
+    let name = log.id().short();
+    let last = log.position().seq;
+    let text = log
+        .snapshot()
+        .await
+        .ok()
+        .filter(|snapshot| snapshot.last == last);
+    let Some(text) = text.map(|snapshot| snapshot.text) else {
+        warn!(reply = name.as_str(); "a reply cannot be read any more: its streams are closed");
+        log.invalidate();
+        return;
+    };
     let mut transcript = Transcript::default();
     transcript.append(&text);
+    let end = Batch {
+        after: last,
+        events: vec![lost_end(log, &transcript, last.next())],
+        ended: true,
+    };
+    warn!(reply = name.as_str(); "a reply cannot be continued: it was ended for its viewers here");
+    // A gap cannot be: nobody but the follower and this task appends, and both append what follows.
+    let _ = log.append(&end);
+}
+
+/// The `end` of a reply whose last event has the number before `seq`.
+fn lost_end(log: &RemoteLog, transcript: &Transcript, seq: Seq) -> Bytes {
     let end = End {
         status: Status::Failed,
         finish_reason: None,
@@ -80,11 +168,11 @@ fn lost(mirror: &Mirror, blocks: &[Bytes], seq: Seq) -> Bytes {
         sha256: transcript.sha256(),
         ms: Timing {
             first: None,
-            total: mirror.log().created().elapsed_ms(),
+            total: log.created().elapsed_ms(),
         },
         error: Some(ReplyError::new(ErrorCode::ProducerLost)),
     };
-    let mut block = Vec::new();
-    ReplyEvent::End(end).encode(seq, None, &mut block);
-    block.into()
+    let mut encoded = Vec::new();
+    ReplyEvent::End(end).encode(seq, None, &mut encoded);
+    encoded.into()
 }

@@ -1,15 +1,16 @@
-//! Follows, for all viewers on this replica, a reply that another one produces.
+//! Followers: the logs that other replicas lead, as far as this replica reads them.
 //!
-//! A mirror keeps the newest events, which are read once and handed to everybody who is up to date;
-//! a viewer that is behind fetches pages for itself until it is not. Nothing is handed on but the
-//! event that follows the last one, whatever Redis may hold. This module knows nothing of how the
-//! copy is written.
+//! One follower serves all viewers of a reply here. It appends what notifications carry, and reads
+//! from Redis what they do not. A viewer that is behind reads pages for itself until it has caught
+//! up. A follower appends only the event that follows its last one, whatever Redis holds or
+//! publishes. This module knows nothing of how a log is written.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,324 +19,350 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit},
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
 use super::{
-    LEASE, Redis,
-    commands::{self, Entry},
-    pubsub::Subscription,
+    commands::{self, InboxRequest, LEASE_TTL, PAGE_EVENTS},
+    connection::Redis,
+    entries::{self, Outline},
+    notification::Notification,
+    pubsub::{PubSub, Received, Subscription},
 };
 use crate::{
-    event::{self, ReplyId, Seq},
+    event::{ReplyId, Seq},
     store::{
         batch::Batch,
         error::Unavailable,
-        log::Log,
         page::{PageError, Source},
         remote_log::RemoteLog,
     },
 };
 
-/// How long a mirror is kept that nobody reads: as long as a viewer may take to come back.
-const LINGER: Duration = Duration::from_secs(10);
-/// How long a mirror waits for a message before it looks by itself. A message can be lost.
-const LOOK: Duration = Duration::from_secs(1);
-/// The most that a page holds, unless its only event is longer. A viewer that does not read keeps
-/// its page.
-const PAGE_BYTES: usize = 16 << 10;
+/// How long a follower goes on that nobody reads: as long as a viewer may take to come back.
+const LINGER_TIME: Duration = Duration::from_secs(10);
+/// How long a follower waits for a notification before it reads: one may have been lost.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// How old a connection must be before a log that is missing on it does not exist: its leader has
+/// had the time to store it again.
+const MISSING_LOG_TIMEOUT: Duration = LEASE_TTL.saturating_mul(2);
+/// The most that a page holds, unless its only event is larger. A viewer that does not read keeps
+/// its page in memory.
+const PAGE_BYTES_LIMIT: usize = 16 << 10;
+/// How many pages are fetched at once. Bounds what thousands of viewers that reconnect in one
+/// moment hold in memory and ask of Redis.
+const PAGES_AT_ONCE: usize = 32;
+/// How many snapshots are read at once.
+const SNAPSHOTS_AT_ONCE: usize = 8;
+/// How often a leader is told that its reply is read here. It waits three times as long.
+const READ_MARK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A reply that another replica produces.
-pub(super) struct Mirror {
-    log: Arc<RemoteLog>,
-    pub(super) owner: String,
-    wake: Notify,
-    /// When its readers were last made known to the producer.
-    marked: Mutex<Option<Instant>>,
-    /// Somebody here is writing the end of a lost producer.
-    finishing: Mutex<bool>,
-}
-
-/// How the log of a mirror gets what is not kept.
-struct Copied {
-    redis: Weak<Redis>,
-    id: ReplyId,
-    owner: String,
-    /// How many events the next page asks for: long ones would be fetched in vain.
-    count: Arc<AtomicUsize>,
-}
-
-impl fmt::Debug for Copied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Copied")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The log of a reply that is not produced here.
-pub(super) async fn find(redis: &Arc<Redis>, id: ReplyId) -> Result<Option<Log>, Unavailable> {
-    if let Some(mirror) = redis.mirrors.lock().get(&id) {
-        return Ok(Some(Arc::clone(&mirror.log).into()));
-    }
-    let (answers, connection) = redis.ask(&commands::outline(id)).await?;
-    let mut answers = answers.into_iter();
-    let mut one = || {
-        answers
-            .next()
-            .and_then(commands::entries)
-            .map(|found| found.into_iter().next())
-    };
-    let (Some(first), Some(last)) = (one(), one()) else {
-        return Err(Unavailable);
-    };
-    let (Some(first), Some(last)) = (first, last) else {
-        // A server that was just reached may have lost it; its producer is given time to put it
-        // back before anybody is told that there is no such reply.
-        return if connection.since.elapsed() < 2 * LEASE {
-            Err(Unavailable)
-        } else {
-            Ok(None)
-        };
-    };
-    let (Seq(1), Some(owner), Some(created)) =
-        (first.seq, first.owner, event::created_of(&first.block))
-    else {
-        // Its beginning is missing; the producer is about to put it back.
-        return Err(Unavailable);
-    };
-    let copied = Arc::new(Copied {
-        redis: Arc::downgrade(redis),
-        id,
-        owner: owner.clone(),
-        count: Arc::new(AtomicUsize::new(commands::PAGE)),
-    });
-    let newest = Batch {
-        after: Seq(last.seq.0.saturating_sub(1)),
-        events: vec![last.block],
-        ended: last.ends,
-    };
-    let ended = newest.ended;
-    let log = Arc::new(RemoteLog::new(id, created, copied, newest));
-    if ended {
-        return Ok(Some(log.into()));
-    }
-    let mirror = {
-        let mut mirrors = redis.mirrors.lock();
-        if let Some(mirror) = mirrors.get(&id) {
-            return Ok(Some(Arc::clone(&mirror.log).into()));
-        }
-        let mirror = Arc::new(Mirror {
-            log,
-            owner,
-            wake: Notify::new(),
-            marked: Mutex::new(None),
-            finishing: Mutex::new(false),
-        });
-        mirrors.insert(id, Arc::clone(&mirror));
-        mirror
-    };
-    redis.subscribe(Subscription::Begin(id));
-    let log = Arc::clone(&mirror.log);
-    redis.runtime.spawn(follow(Following {
-        redis: Arc::clone(redis),
-        mirror,
-    }));
-    Ok(Some(log.into()))
-}
-
-/// That somebody keeps a mirror up to date. Whatever ends it, no viewer is left with a log that
-/// nobody feeds: one that came in the last moment is let go, and comes again.
-struct Following {
+/// The followers of this process.
+pub(super) struct Followers {
     redis: Arc<Redis>,
-    mirror: Arc<Mirror>,
+    pubsub: Arc<PubSub>,
+    /// How long a request stays in a leader's inbox.
+    request_ttl: Duration,
+    following: Mutex<HashMap<ReplyId, Arc<Follower>>>,
+    pages: Semaphore,
+    snapshots: Arc<Semaphore>,
+    runtime: Handle,
+}
+
+/// One reply that another replica leads and that has viewers here.
+pub(super) struct Follower {
+    log: Arc<RemoteLog>,
+    leader: String,
+    subscription: Subscription,
+    /// When the leader was last told of viewers here.
+    marked: Mutex<Option<Instant>>,
+    failing_over: AtomicBool,
+}
+
+impl Followers {
+    /// Followers that run on the current runtime.
+    pub(super) fn new(redis: Arc<Redis>, pubsub: Arc<PubSub>, request_ttl: Duration) -> Self {
+        Self {
+            redis,
+            pubsub,
+            request_ttl,
+            following: Mutex::default(),
+            pages: Semaphore::new(PAGES_AT_ONCE),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE)),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// All that follow a reply at the moment.
+    pub(super) fn all(&self) -> Vec<Arc<Follower>> {
+        self.following.lock().values().cloned().collect()
+    }
+
+    /// The log of a reply that this process does not lead; `None` if it does not exist. Follows the
+    /// reply from now on if it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if nobody can say at the moment whether it exists.
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        id: ReplyId,
+    ) -> Result<Option<Arc<RemoteLog>>, Unavailable> {
+        if let Some(follower) = self.following.lock().get(&id) {
+            return Ok(Some(Arc::clone(&follower.log)));
+        }
+        let asked = self.redis.ask_twice(&commands::outline(id)).await;
+        let (answers, connection) = asked.map_err(|_| Unavailable)?;
+        match entries::outline(answers) {
+            Ok(Some(outline)) => Ok(Some(self.follow(id, outline))),
+            _ if connection.since.elapsed() < MISSING_LOG_TIMEOUT => Err(Unavailable),
+            _ => Ok(None),
+        }
+    }
+
+    fn follow(self: &Arc<Self>, id: ReplyId, outline: Outline) -> Arc<RemoteLog> {
+        let ended = outline.newest.ended;
+        let source = Arc::new(StoredLog {
+            followers: Arc::downgrade(self),
+            id,
+            leader: outline.leader.clone(),
+            page_events: Arc::new(AtomicUsize::new(PAGE_EVENTS)),
+        });
+        let log = RemoteLog::new(id, outline.created, source, outline.newest);
+        let log = Arc::new(log);
+        if ended {
+            return log;
+        }
+        let follower = {
+            let mut following = self.following.lock();
+            if let Some(follower) = following.get(&id) {
+                return Arc::clone(&follower.log);
+            }
+            let follower = Arc::new(Follower {
+                log: Arc::clone(&log),
+                leader: outline.leader,
+                subscription: self.pubsub.subscribe(id),
+                marked: Mutex::default(),
+                failing_over: AtomicBool::new(false),
+            });
+            following.insert(id, Arc::clone(&follower));
+            follower
+        };
+        let following = Following {
+            followers: Arc::clone(self),
+            follower,
+        };
+        self.runtime.spawn(async move { following.run().await });
+        log
+    }
+}
+
+/// The task of a follower. Whatever ends it, no viewer is left with a log that nobody feeds: a
+/// reader that opened in the last moment is closed, and its viewer reconnects.
+struct Following {
+    followers: Arc<Followers>,
+    follower: Arc<Follower>,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        let log = &self.mirror.log;
-        self.redis.mirrors.lock().remove(&log.id());
-        self.redis.subscribe(Subscription::End(log.id()));
+        let log = &self.follower.log;
+        self.followers.following.lock().remove(&log.id());
         if !log.position().ended {
             log.invalidate();
         }
     }
 }
 
-/// Keeps a mirror up to date until the reply ends, or nobody has read it for a while.
-async fn follow(following: Following) {
-    let Following { redis, mirror } = &following;
-    while !mirror.log.position().ended && !mirror.log.is_invalid() && mirror.log.unread() < LINGER {
-        if read(redis, mirror).await {
-            continue;
+impl Following {
+    /// Follows the reply until it ends, or nobody has read it for a while.
+    async fn run(&self) {
+        let Follower {
+            log, subscription, ..
+        } = &*self.follower;
+        let mut read = true;
+        while !log.position().ended && !log.is_invalid() && log.unread() < LINGER_TIME {
+            if read && self.read().await == Read::More {
+                continue;
+            }
+            read = match timeout(READ_INTERVAL, subscription.next()).await {
+                Ok(Received::Notification(Notification::Events(batch))) => {
+                    log.append(&batch).is_err()
+                }
+                Ok(Received::Notification(Notification::UpTo(seq))) => seq > log.position().seq,
+                Ok(Received::Gap) | Err(_) => true,
+            };
         }
-        // A message that came while it was read has left a permit.
-        let _ = timeout(LOOK, mirror.wake.notified()).await;
+    }
+
+    /// Reads one page of what follows.
+    async fn read(&self) -> Read {
+        let (redis, log) = (&self.followers.redis, &self.follower.log);
+        let Ok(connection) = redis.connection() else {
+            return Read::Nothing;
+        };
+        let cursor = log.position().seq;
+        let read = commands::read(log.id(), cursor, PAGE_EVENTS);
+        let Ok(answers) = redis.ask(&connection, &read).await else {
+            return Read::Nothing;
+        };
+        let (_, page) = entries::page(answers, cursor, PAGE_EVENTS);
+        let appended = log.append(&page.batch);
+        if page.full && !page.batch.events.is_empty() && appended.is_ok() {
+            Read::More
+        } else {
+            Read::Nothing
+        }
     }
 }
 
-/// Reads what follows; true if there may be more.
-async fn read(redis: &Redis, mirror: &Mirror) -> bool {
-    let Some(connection) = redis.link.connection() else {
-        return false;
-    };
-    let tail = mirror.log.position().seq;
-    let pipe = commands::page(mirror.log.id(), tail, commands::PAGE);
-    let Ok(answers) = redis.link.ask(&connection, &pipe).await else {
-        return false;
-    };
-    let Some(entries) = answers.into_iter().next().and_then(commands::entries) else {
-        return false;
-    };
-    let full = entries.len() == commands::PAGE;
-    let batch = in_a_row(tail, entries);
-    let followed = mirror.log.append(&batch).is_ok() && !batch.events.is_empty();
-    followed && full && !batch.ended
+#[derive(PartialEq, Eq)]
+enum Read {
+    /// There may be more to read.
+    More,
+    /// There is nothing to read at the moment.
+    Nothing,
 }
 
-/// The blocks of those entries that follow `cursor` without a gap, up to the first `end`.
-pub(super) fn in_a_row(cursor: Seq, entries: Vec<Entry>) -> Batch {
-    let mut batch = Batch {
-        after: cursor,
-        events: Vec::with_capacity(entries.len()),
-        ended: false,
-    };
-    for entry in entries {
-        if batch.ended || entry.seq != batch.position().seq.next() {
-            break;
-        }
-        batch.events.push(entry.block);
-        batch.ended = entry.ends;
-    }
-    batch
-}
-
-/// How many of the blocks one page holds.
-fn fitting(blocks: &[Bytes]) -> usize {
-    let mut held = 0;
-    let fitting = blocks.iter().take_while(|block| {
-        held += block.len();
-        held <= PAGE_BYTES
-    });
-    fitting.count().max(1)
-}
-
-impl Mirror {
+impl Follower {
     pub(super) const fn log(&self) -> &Arc<RemoteLog> {
         &self.log
     }
 
-    /// There may be new events.
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
+    pub(super) fn leader(&self) -> &str {
+        &self.leader
     }
 
-    /// Whether the producer is to be told that the reply is read here. A mark is renewed well
-    /// before it goes out of date.
-    pub(super) fn to_be_marked(&self, every: Duration) -> bool {
+    /// What the leader is to be told now, if anything. It is renewed well before it is out of date.
+    pub(super) fn read_mark(&self) -> Option<InboxRequest> {
         let mut marked = self.marked.lock();
         let ago = marked.map_or(Duration::MAX, |marked| marked.elapsed());
-        let due = ago >= every && self.log.unread() <= ago;
-        if due {
+        let due = ago >= READ_MARK_INTERVAL && self.log.unread() <= ago;
+        due.then(|| {
             *marked = Some(Instant::now());
-        }
-        due
+            InboxRequest::Read(self.log.id())
+        })
     }
 
-    /// Whether the reply's end may be written now; only one at a time tries.
-    pub(super) fn begin_finish(&self) -> bool {
-        !std::mem::replace(&mut *self.finishing.lock(), true)
-    }
-
-    /// Whatever came of it; if there is an end now, it is read.
-    pub(super) fn finished_trying(&self) {
-        *self.finishing.lock() = false;
-        self.wake();
+    /// The right to fail over, which one task at a time has until it is dropped; the follower then
+    /// reads what has come of it.
+    pub(super) fn begin_failover(self: Arc<Self>) -> Option<FailoverRight> {
+        let taken = self.failing_over.swap(true, Ordering::AcqRel);
+        (!taken).then(|| FailoverRight(self))
     }
 }
 
-impl Source for Copied {
+/// See [`Follower::begin_failover`].
+pub(super) struct FailoverRight(Arc<Follower>);
+
+impl FailoverRight {
+    pub(super) fn follower(&self) -> &Follower {
+        &self.0
+    }
+}
+
+impl Drop for FailoverRight {
+    fn drop(&mut self) {
+        self.0.failing_over.store(false, Ordering::Release);
+        self.0.subscription.interrupt();
+    }
+}
+
+/// A log in Redis, from which readers that are behind fetch pages.
+struct StoredLog {
+    followers: Weak<Followers>,
+    id: ReplyId,
+    leader: String,
+    /// How many events the next page asks for; of large events, few fit.
+    page_events: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for StoredLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredLog")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source for StoredLog {
     fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Batch, PageError>> {
-        let (redis, id) = (self.redis.upgrade(), self.id);
-        let next_count = Arc::clone(&self.count);
+        let (followers, id) = (self.followers.upgrade(), self.id);
+        let page_events = Arc::clone(&self.page_events);
         async move {
-            let redis = redis.ok_or(PageError::Unavailable)?;
-            let _turn = redis.pages.acquire().await;
-            let count = next_count.load(Ordering::Relaxed);
-            let asked = redis.ask(&commands::page(id, cursor, count)).await;
-            let (answers, _) = asked.map_err(|Unavailable| PageError::Unavailable)?;
-            let entries = answers.into_iter().next().and_then(commands::entries);
-            let mut page = in_a_row(cursor, entries.ok_or(PageError::Unavailable)?);
-            let (all, fitting) = (page.events.len(), fitting(&page.events));
-            if all == 0 {
+            let followers = followers.ok_or(PageError::Unavailable)?;
+            let _permit = followers.pages.acquire().await;
+            let limit = page_events.load(Ordering::Relaxed);
+            let read = commands::read(id, cursor, limit);
+            let asked = followers.redis.ask_twice(&read).await;
+            let (answers, _) = asked.map_err(|_| PageError::Unavailable)?;
+            let mut page = entries::page(answers, cursor, limit).1.batch;
+            let fitting = fitting(&page.events);
+            if page.events.is_empty() {
                 return Err(PageError::Missing);
             }
-            page.events.truncate(fitting);
-            page.ended &= fitting == all;
-            let count = if fitting < all {
+            let next_limit = if fitting < page.events.len() {
+                page.events.truncate(fitting);
+                page.ended = false;
                 fitting
             } else {
-                (count * 2).min(commands::PAGE)
+                (limit * 2).min(PAGE_EVENTS)
             };
-            next_count.store(count, Ordering::Relaxed);
+            page_events.store(next_limit, Ordering::Relaxed);
             Ok(page)
         }
         .boxed()
     }
 
     fn stop(&self) -> BoxFuture<'static, Result<(), Unavailable>> {
-        let (redis, id, owner) = (self.redis.upgrade(), self.id, self.owner.clone());
+        let followers = self.followers.upgrade();
+        let (id, leader) = (self.id, self.leader.clone());
         async move {
-            let redis = redis.ok_or(Unavailable)?;
-            let asked = redis
-                .ask(&commands::stop(id, &owner, redis.max_reply))
-                .await;
-            asked.map(drop)
+            let followers = followers.ok_or(Unavailable)?;
+            let stop = commands::stop(id, &leader, followers.request_ttl);
+            let asked = followers.redis.ask_twice(&stop).await;
+            let (answers, _) = asked.map_err(|_| Unavailable)?;
+            if commands::sent(&answers) {
+                Ok(())
+            } else {
+                Err(Unavailable)
+            }
         }
         .boxed()
     }
 
     fn snapshot_permit(&self) -> BoxFuture<'static, Option<OwnedSemaphorePermit>> {
-        let wholes = self.redis.upgrade().map(|redis| Arc::clone(&redis.wholes));
-        async move { wholes?.acquire_owned().await.ok() }.boxed()
+        let followers = self.followers.upgrade();
+        let snapshots = followers.map(|followers| Arc::clone(&followers.snapshots));
+        async move { snapshots?.acquire_owned().await.ok() }.boxed()
     }
+}
+
+/// How many of the events one page holds.
+fn fitting(events: &[Bytes]) -> usize {
+    let mut bytes = 0;
+    let fitting = events.iter().take_while(|event| {
+        bytes += event.len();
+        bytes <= PAGE_BYTES_LIMIT
+    });
+    fitting.count().max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(cursor: u64, stored: &[(u64, bool)]) -> (usize, bool) {
-        let entry = |(seq, ends): &(u64, bool)| Entry {
-            seq: Seq(*seq),
-            block: Bytes::from_static(b"x"),
-            ends: *ends,
-            owner: None,
-        };
-        let batch = in_a_row(Seq(cursor), stored.iter().map(entry).collect());
-        (batch.events.len(), batch.ended)
-    }
-
     #[test]
     fn a_page_holds_as_many_events_as_fit_and_one_at_least() {
         let fit = |lengths: &[usize]| {
-            let blocks = lengths.iter().map(|&length| Bytes::from(vec![0; length]));
-            fitting(&blocks.collect::<Vec<_>>())
+            let events = lengths.iter().map(|&length| Bytes::from(vec![0; length]));
+            fitting(&events.collect::<Vec<_>>())
         };
         assert_eq!(fit(&[100; 64]), 64);
-        assert_eq!(fit(&[PAGE_BYTES / 2; 3]), 2);
-        assert_eq!(fit(&[PAGE_BYTES + 1, 1]), 1);
-        assert_eq!(fit(&[1, PAGE_BYTES]), 1);
-    }
-
-    #[test]
-    fn nothing_behind_a_gap_or_behind_the_first_end_is_handed_on() {
-        let (no, yes) = (false, true);
-        assert_eq!(row(4, &[(5, no), (6, no)]), (2, false));
-        assert_eq!(row(4, &[(5, no), (7, no)]), (1, false));
-        assert_eq!(row(4, &[(6, no)]), (0, false));
-        assert_eq!(row(4, &[(5, no), (6, yes), (7, no), (8, no)]), (2, true));
-        assert_eq!(row(4, &[]), (0, false));
+        assert_eq!(fit(&[PAGE_BYTES_LIMIT / 2; 3]), 2);
+        assert_eq!(fit(&[PAGE_BYTES_LIMIT + 1, 1]), 1);
+        assert_eq!(fit(&[1, PAGE_BYTES_LIMIT]), 1);
     }
 }

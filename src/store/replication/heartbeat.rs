@@ -1,116 +1,191 @@
-//! Twice a second: renews this replica's lease, looks for stops and readers of the replies that it
-//! produces, makes its own readers known, and finds out which producers are lost.
+//! The heartbeat of this replica, twice a second: it renews the lease, does what the inbox asks for,
+//! tells leaders which of their replies are read here, and finds out which leaders are lost.
 //!
-//! A producer is lost when its lease was absent for a whole lease's time in which Redis answered in
-//! every round, on a connection that was up for twice that long: a restart of Redis takes away all
-//! leases, and everybody alive needs a moment to come back.
+//! A leader is lost if its lease was missing for a whole [`LEASE_TTL`] in which every heartbeat
+//! succeeded, on a connection that is twice that old: Redis loses all leases when it restarts empty,
+//! and every replica that lives needs a moment to come back.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
+use log::warn;
 use redis::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    LEASE, ROUND, Redis, commands,
-    connection::{Connection, Trouble},
-    failover,
-    follower::Mirror,
+    commands::{self, INBOX_REQUESTS, InboxRequest, LEASE_TTL, Lifetimes},
+    connection::{Connection, Redis, RedisError},
+    failover::{self, Cause},
+    follower::{Follower, Followers},
+    pubsub::PubSub,
 };
-use crate::store::local_log::{LocalLog, StopRequest};
+use crate::store::{local_log::StopRequest, memory::Memory};
 
-/// How long a mark of readers is valid, and how soon it is renewed.
-const MARK: Duration = Duration::from_secs(5);
-const MARK_AGAIN: Duration = Duration::from_secs(2);
-/// How many replies one command asks about. Bounds how long Redis is busy with one.
-const AT_ONCE: usize = 256;
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// How long Redis may refuse to work before the replies that are followed here are ended. A primary
+/// that changes places, or memory that is full for a moment, takes less.
+const REFUSED_TIMEOUT: Duration = LEASE_TTL.saturating_mul(5);
 
-pub(super) async fn run(redis: Arc<Redis>) {
-    let mut absent = HashMap::new();
-    let mut tick = interval(ROUND);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let running = redis.memory.running_logs();
-        let asked = match redis.link.connection() {
-            Some(connection) => round(&redis, &connection, &running, &mut absent).await,
-            None => Err(Trouble),
+/// What the heartbeat works with.
+pub(super) struct Heartbeat {
+    pub(super) redis: Arc<Redis>,
+    pub(super) memory: Memory,
+    pub(super) pubsub: Arc<PubSub>,
+    pub(super) followers: Arc<Followers>,
+    pub(super) lifetimes: Lifetimes,
+}
+
+/// What one beat leaves for the next one.
+#[derive(Default)]
+struct Seen {
+    /// Since when the lease of each leader is missing.
+    missing_leases: HashMap<String, Instant>,
+    /// How many requests at the beginning of the inbox are done.
+    done: usize,
+    /// When the lease was last renewed, and on which connection.
+    renewed: Option<(u64, Instant)>,
+}
+
+impl Heartbeat {
+    /// Beats for as long as it is polled.
+    pub(super) async fn run(self) {
+        let mut seen = Seen::default();
+        let mut tick = interval(HEARTBEAT_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.pubsub.inbox() => {}
+            }
+            let beat = match self.redis.connection() {
+                Ok(connection) => self.beat(&connection, &mut seen).await,
+                Err(class) => Err(class),
+            };
+            if beat.is_err() {
+                seen = Seen::default();
+                // Nobody can say whether they are read on other replicas.
+                for log in self.memory.running_logs() {
+                    log.mark_read();
+                }
+                if self.redis.refused_for() >= Some(REFUSED_TIMEOUT) {
+                    for follower in self.followers.all() {
+                        self.fail_over(follower, Cause::RedisRefuses);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn beat(&self, connection: &Connection, seen: &mut Seen) -> Result<(), RedisError> {
+        let followers = self.followers.all();
+        let mut read_marks: HashMap<&str, Vec<InboxRequest>> = HashMap::new();
+        for follower in &followers {
+            let marks = read_marks.entry(follower.leader()).or_default();
+            marks.extend(follower.read_mark());
+        }
+        let leaders: Vec<(&str, Vec<InboxRequest>)> = read_marks.into_iter().collect();
+
+        let mut pipe = commands::pipeline();
+        let replica = self.redis.replica();
+        commands::renew_lease(&mut pipe, replica);
+        // If this beat fails, nobody knows whether they were removed; then they are done twice.
+        commands::read_inbox(&mut pipe, replica, std::mem::take(&mut seen.done));
+        for (leader, _) in &leaders {
+            commands::is_leased(&mut pipe, leader);
+        }
+        for (leader, marks) in &leaders {
+            if !marks.is_empty() {
+                commands::send(&mut pipe, leader, marks.iter().copied(), LEASE_TTL);
+            }
+        }
+        let mut answers = self.redis.ask(connection, &pipe).await?.into_iter();
+
+        let lease = answers.next();
+        let renewed = seen.renewed.replace((connection.epoch, Instant::now()));
+        if lease == Some(Value::Nil)
+            && let Some((epoch, when)) = renewed
+            && epoch == connection.epoch
+            && when.elapsed() < LEASE_TTL / 2
+        {
+            // The lease was renewed a moment ago, so somebody has removed all keys.
+            self.redis.mark_emptied(connection);
+            return Err(RedisError::Unreachable);
+        }
+        self.read_inbox(connection, answers.nth(1), seen).await;
+        self.find_lost(connection, &followers, leaders.iter().zip(answers), seen);
+        Ok(())
+    }
+
+    async fn read_inbox(&self, connection: &Connection, inbox: Option<Value>, seen: &mut Seen) {
+        match commands::inbox_requests(inbox.unwrap_or(Value::Nil)) {
+            Ok(requests) => {
+                seen.done = requests.len();
+                for request in requests.into_iter().flatten() {
+                    self.apply(request);
+                }
+                if seen.done == INBOX_REQUESTS {
+                    self.pubsub.ring_inbox();
+                }
+            }
+            Err(_) => {
+                warn!("the key of this replica's inbox held something else and is cleared");
+                let clear = commands::clear_inbox(self.redis.replica());
+                let _ = self.redis.ask(connection, &clear).await;
+            }
+        }
+    }
+
+    fn apply(&self, request: InboxRequest) {
+        let (InboxRequest::Stop(id) | InboxRequest::Read(id)) = request;
+        let Some(log) = self.memory.find(id) else {
+            return;
         };
-        if asked.is_err() {
-            absent.clear();
-            // Nobody can say whether they are read on other replicas.
-            for log in &running {
-                log.mark_read();
+        match request {
+            InboxRequest::Stop(_) => log.request_stop(StopRequest::Viewer),
+            InboxRequest::Read(_) => log.mark_read(),
+        }
+    }
+
+    /// Fails over the replies whose leader is lost.
+    fn find_lost<'a>(
+        &self,
+        connection: &Connection,
+        followers: &'a [Arc<Follower>],
+        leases: impl Iterator<Item = (&'a (&'a str, Vec<InboxRequest>), Value)>,
+        seen: &mut Seen,
+    ) {
+        let mut missing = HashMap::new();
+        for ((leader, _), lease) in leases {
+            if lease == Value::Int(1) {
+                continue;
+            }
+            let since = match seen.missing_leases.entry((*leader).to_owned()) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(_) => Instant::now(),
+            };
+            missing.insert((*leader).to_owned(), since);
+        }
+        seen.missing_leases = missing;
+        if connection.since.elapsed() < 2 * LEASE_TTL {
+            return;
+        }
+        for follower in followers {
+            let since = seen.missing_leases.get(follower.leader());
+            if since.is_some_and(|since| since.elapsed() >= LEASE_TTL) {
+                self.fail_over(Arc::clone(follower), Cause::LeaderLost);
             }
         }
     }
-}
 
-async fn round(
-    redis: &Arc<Redis>,
-    connection: &Connection,
-    running: &[Arc<LocalLog>],
-    absent: &mut HashMap<String, Instant>,
-) -> Result<(), Trouble> {
-    let mirrors: Vec<Arc<Mirror>> = redis.mirrors.lock().values().cloned().collect();
-    let owners: HashSet<&str> = mirrors.iter().map(|mirror| mirror.owner.as_str()).collect();
-    let owners: Vec<&str> = owners.into_iter().collect();
-
-    let mut pipe = commands::several();
-    commands::renew(&mut pipe, &redis.replica, LEASE);
-    for owner in &owners {
-        commands::is_leased(&mut pipe, owner);
-    }
-    for logs in running.chunks(AT_ONCE) {
-        let ids: Vec<_> = logs.iter().map(|log| log.id()).collect();
-        commands::requests(&mut pipe, &ids);
-    }
-    for mirror in &mirrors {
-        if mirror.to_be_marked(MARK_AGAIN) {
-            commands::mark_read(&mut pipe, mirror.log().id(), MARK);
-        }
-    }
-    let mut answers = redis.link.ask(connection, &pipe).await?.into_iter().skip(1);
-
-    let now = Instant::now();
-    for owner in owners {
-        if matches!(answers.next(), Some(Value::Int(1))) {
-            absent.remove(owner);
-        } else {
-            absent.entry(owner.to_owned()).or_insert(now);
-        }
-    }
-    absent.retain(|owner, _| mirrors.iter().any(|mirror| mirror.owner == *owner));
-    for logs in running.chunks(AT_ONCE) {
-        if let Some(Value::Array(values)) = answers.next() {
-            heed(logs, &values);
-        }
-    }
-    if connection.since.elapsed() >= 2 * LEASE {
-        for mirror in mirrors {
-            let since = absent.get(&mirror.owner);
-            if since.is_some_and(|since| since.elapsed() >= LEASE) && mirror.begin_finish() {
-                redis
-                    .runtime
-                    .spawn(failover::finish(Arc::clone(redis), mirror));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Does what others want: `values` are a stop and a mark of readers for each of the logs.
-fn heed(logs: &[Arc<LocalLog>], values: &[Value]) {
-    for (log, values) in logs.iter().zip(values.chunks(2)) {
-        let there = |index: usize| matches!(values.get(index), Some(Value::BulkString(_)));
-        if there(0) {
-            log.request_stop(StopRequest::Viewer);
-        }
-        if there(1) {
-            log.mark_read();
+    fn fail_over(&self, follower: Arc<Follower>, cause: Cause) {
+        if let Some(right) = follower.begin_failover() {
+            let (redis, lifetimes) = (Arc::clone(&self.redis), self.lifetimes);
+            tokio::spawn(async move {
+                failover::fail_over(&redis, &lifetimes, right.follower(), cause).await;
+            });
         }
     }
 }

@@ -1,371 +1,519 @@
-//! Copies a log from the memory of its producer to Redis, and keeps the copy true.
+//! The leader of a reply replicates its log to Redis.
 //!
-//! While Redis answers, readers see an event only once the copy has it, so that no two replicas'
-//! viewers can disagree. While it cannot be reached, the viewers here go on from memory. Whenever it
-//! answers anew the copy is compared: what is missing is appended, what is broken is rewritten, and
-//! where another replica has ended the log in the meantime, that end stands.
+//! While Redis works, readers see an event only once Redis has acknowledged it, so that viewers on
+//! different replicas cannot disagree. While Redis does not work, the log is committed as it is
+//! written, and the viewers of this replica see it. On each new connection the leader resyncs: it
+//! compares what is stored with the log and appends what is missing. If the stored log has diverged,
+//! the leader rewrites it; if another replica has ended it, that `end` stands.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::ready, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use log::{info, warn};
-use redis::Value;
-use tokio::time::sleep;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use super::{
-    COMPARED_AT_ONCE, Redis, UNKNOWN,
-    commands::{self, Entry, Pointer},
-    connection::{Connection, State, Trouble},
+    backoff::Backoff,
+    claims::Claims,
+    commands::{self, LEASE_TTL, Lifetimes, PAGE_EVENTS, Target},
+    connection::{Connection, FIRST_EPOCH, Redis, RedisError, State},
+    entries, notification,
 };
 use crate::{
-    event::{ReplyId, Seq},
-    store::{batch::Position, local_log::LocalLog},
+    event::Seq,
+    store::{
+        batch::{Batch, Position},
+        local_log::LocalLog,
+        memory::Memory,
+    },
 };
 
-/// The most events of one append. Bounds the size of one command after a long outage.
-const BATCH: usize = 512;
-/// The pause before another attempt where Redis answers but does not do what it is asked.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The largest append, by number and by size of its events; one event may be larger. Bounds what a
+/// long log sends at once after Redis has lost it.
+const BATCH_EVENTS_LIMIT: usize = 512;
+const BATCH_BYTES_LIMIT: usize = 256 << 10;
+/// The longest pause before a log is resynced again after that has failed.
+const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
+/// How long readers of this replica wait for a log that Redis does not take, although it works.
+const REFUSED_LOG_TIMEOUT: Duration = LEASE_TTL;
+/// How many ended replies are resynced at once.
+const RESYNC_CONCURRENCY: usize = 8;
+/// The epoch of a log that was not compared with what is stored.
+const NOT_VERIFIED: u64 = 0;
 
-/// How the copy stands once it was compared.
+/// What the leaders of all replies of this process share.
+pub(super) struct Leader {
+    redis: Arc<Redis>,
+    claims: Arc<Claims>,
+    lifetimes: Lifetimes,
+    /// How many logs are not yet replicated to their end.
+    unfinished: watch::Sender<usize>,
+}
+
+/// A log that was created; it counts as unfinished until it is replicated.
+pub(super) struct Unreplicated {
+    leader: Arc<Leader>,
+    log: Arc<LocalLog>,
+    /// The epoch in which Redis acknowledged the first event.
+    epoch: u64,
+}
+
+/// What a resync has found or achieved.
+#[derive(Debug, PartialEq, Eq)]
+enum Resync {
+    /// The log is stored up to this event.
+    StoredTo(Seq),
+    /// Another replica has ended the log.
+    EndedElsewhere,
+    /// Somebody wrote to the stored log at the same time: try again.
+    Interrupted,
+}
+
+/// How a part of the stored log compares with the log.
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
-    /// It is the beginning of the log, up to this event.
-    Upto(Seq),
-    /// Another replica has ended it.
-    Ended,
-}
-
-/// Copies a log whose `start` was copied in this epoch, to its end. Readers here see what is copied.
-pub(super) async fn copy(redis: &Redis, log: &LocalLog, epoch: u64) {
-    let copied = AssertUnwindSafe(copy_to_end(redis, log, epoch));
-    if copied.catch_unwind().await.is_err() {
-        // A fault of ours; those who read it here are not to wait for ever.
-        show_all(log).await;
-    }
-}
-
-async fn copy_to_end(redis: &Redis, log: &LocalLog, mut epoch: u64) {
-    let mut copied = Seq(1);
-    let mut changes = redis.link.changes();
-    let ended_at = |seq| Position { seq, ended: true };
-    while log.appended() != ended_at(copied) {
-        let connection = match redis.link.state() {
-            State::Up(connection) => connection,
-            State::Reconnecting => {
-                // The sender lives in the link, so this cannot fail.
-                let _ = changes.changed().await;
-                continue;
-            }
-            State::Down => {
-                let Position { seq: last, ended } = log.appended();
-                log.commit(last);
-                tokio::select! {
-                    _ = changes.changed() => {}
-                    _ = log.appended_after(last, 0), if !ended => {}
-                }
-                continue;
-            }
-        };
-        if epoch != connection.epoch {
-            match compare(redis, &connection, log, copied).await {
-                Ok(Compared::Upto(seq)) => {
-                    (copied, epoch) = (seq, connection.epoch);
-                    log.commit(copied);
-                }
-                Ok(Compared::Ended) => return show_all(log).await,
-                Err(Trouble) => sleep(PAUSE).await,
-            }
-            continue;
-        }
-        let batch = tokio::select! {
-            batch = log.appended_after(copied, BATCH) => batch,
-            _ = changes.changed() => continue,
-        };
-        match append(redis, &connection, log, copied, &batch.events, batch.ended).await {
-            Ok(true) => {
-                copied = batch.position().seq;
-                log.commit(copied);
-            }
-            // Something else stands there than what was left there.
-            Ok(false) => epoch = UNKNOWN,
-            Err(Trouble) => {}
-        }
-    }
-}
-
-/// Lets readers here see the rest of a log that is no longer copied.
-async fn show_all(log: &LocalLog) {
-    loop {
-        let Position { seq: last, ended } = log.appended();
-        log.commit(last);
-        if ended {
-            return;
-        }
-        log.appended_after(last, 0).await;
-    }
-}
-
-async fn append(
-    redis: &Redis,
-    connection: &Connection,
-    log: &LocalLog,
-    after: Seq,
-    blocks: &[Bytes],
-    ends: bool,
-) -> Result<bool, Trouble> {
-    let pointer = ends.then(|| redis.pointers.lock().get(&log.id()).cloned());
-    let pointer = pointer.flatten();
-    let terms = redis.terms(log.id(), pointer.as_ref(), ends);
-    let pipe = commands::append(&terms, after, blocks, ends);
-    let answers = redis.link.ask(connection, &pipe).await?;
-    Ok(commands::appended(&answers, after, blocks.len()))
-}
-
-/// Compares the copy with the log and puts right what is not; `copied` is how far it went when it
-/// was last seen.
-async fn compare(
-    redis: &Redis,
-    connection: &Connection,
-    log: &LocalLog,
-    copied: Seq,
-) -> Result<Compared, Trouble> {
-    let pipe = commands::compare(log.id(), copied);
-    let mut answers = redis.link.ask(connection, &pipe).await?.into_iter();
-    let length = match answers.next() {
-        Some(Value::Int(length)) => u64::try_from(length).unwrap_or_default(),
-        _ => return Err(Trouble),
-    };
-    let entries = answers.next().and_then(commands::entries).ok_or(Trouble)?;
-    let before = Seq(copied.0 - 1);
-    match stands(log, before, &entries) {
-        Stands::Ended { after, end } => {
-            return Ok(take_over(redis, connection, log, after, end, &entries).await);
-        }
-        // Nothing is missing in front if there are as many as the last one's number says.
-        Stands::Upto(seq) if seq >= copied && seq.0 == length => return Ok(Compared::Upto(seq)),
-        _ => {}
-    }
-    heal(redis, connection, log).await
-}
-
-/// What entries in a row make of a log.
-#[derive(Debug, PartialEq, Eq)]
-enum Stands {
-    /// They are the log's events up to this one.
-    Upto(Seq),
-    /// They are the log's up to `after`; then comes another's end.
+    /// All stored events are the log's, the last one is `seq`. There are `length` in all, counted
+    /// from the first event.
+    Prefix { seq: Seq, length: u64 },
+    /// They are the log's up to `after`; another `end` follows.
     Ended { after: Seq, end: Bytes },
     /// They are not the log's.
-    Broken,
+    Diverged,
 }
 
-fn stands(log: &LocalLog, before: Seq, entries: &[Entry]) -> Stands {
-    let ours = log.batch_after(before, entries.len());
-    let mut seq = before;
-    for (index, entry) in entries.iter().enumerate() {
-        if entry.seq != seq.next() {
-            return Stands::Broken;
-        }
-        if ours.events.get(index) != Some(&entry.block) {
-            return if entry.ends {
-                Stands::Ended {
-                    after: seq,
-                    end: entry.block.clone(),
-                }
-            } else {
-                Stands::Broken
-            };
-        }
-        seq = entry.seq;
-    }
-    Stands::Upto(seq)
+#[derive(Debug, PartialEq, Eq)]
+enum Appended {
+    /// All events up to the last of the batch are stored.
+    Stored,
+    /// Redis refused an event, or one is missing.
+    Diverged,
 }
 
-/// Makes another replica's `end` the end of the log.
-async fn take_over(
-    redis: &Redis,
-    connection: &Connection,
-    log: &LocalLog,
-    after: Seq,
-    end: Bytes,
-    entries: &[Entry],
-) -> Compared {
-    let name = log.id().short();
-    if log.truncate_and_end(after, end).is_ok() {
-        warn!(reply = name.as_str(); "another replica took this one for lost and ended the reply");
-    } else {
-        // The viewers here have seen more while Redis could not be reached. They keep it.
-        warn!(reply = name.as_str(); "the reply was ended elsewhere while its viewers here went on");
-    }
-    let stray = (
-        after.next().next(),
-        entries.last().map_or(Seq::ZERO, |last| last.seq),
-    );
-    if stray.0 <= stray.1 {
-        // Readers stop at the end whether or not this succeeds.
-        let pipe = commands::trim(log.id(), stray.0, stray.1);
-        let _ = redis.link.ask(connection, &pipe).await;
-    }
-    Compared::Ended
-}
-
-/// Rewrites a copy that is gone or broken, unless it was ended elsewhere.
-async fn heal(redis: &Redis, connection: &Connection, log: &LocalLog) -> Result<Compared, Trouble> {
-    let key = commands::events_key(log.id());
-    let name = log.id().short();
-    let mut watching = redis.link.watching(connection.epoch).await?;
-    loop {
-        watching.watch(&key).await?;
-        let pipe = commands::compare(log.id(), Seq::ZERO);
-        let entries = watching.ask(&pipe).await?.into_iter().nth(1);
-        let entries = entries.and_then(commands::entries).ok_or(Trouble)?;
-        match stands(log, Seq::ZERO, &entries) {
-            Stands::Ended { after, end } => {
-                watching.done().await;
-                return Ok(take_over(redis, connection, log, after, end, &entries).await);
-            }
-            Stands::Upto(seq) if seq > Seq::ZERO => {
-                watching.done().await;
-                return Ok(Compared::Upto(seq));
-            }
-            Stands::Upto(_) | Stands::Broken => {}
-        }
-        let all = log.batch_after(Seq::ZERO, usize::MAX);
-        let pointer = redis.pointers.lock().get(&log.id()).cloned();
-        let terms = redis.terms(log.id(), pointer.as_ref(), all.ended);
-        let pipe = commands::rewrite(&terms, &all.events, all.ended);
-        // Undone if anybody else has written meanwhile.
-        if !watching.ask(&pipe).await?.is_empty() {
-            watching.done().await;
-            info!(reply = name.as_str(), events = all.events.len(); "a reply was put back into Redis");
-            return Ok(Compared::Upto(Seq(all.events.len() as u64)));
+impl Leader {
+    pub(super) fn new(redis: Arc<Redis>, claims: Arc<Claims>, lifetimes: Lifetimes) -> Self {
+        Self {
+            redis,
+            claims,
+            lifetimes,
+            unfinished: watch::Sender::new(0),
         }
     }
-}
 
-/// After each reconnect, compares the replies that ended here and are still kept. Those that run
-/// have a copier each.
-pub(super) async fn compare_ended(redis: Arc<Redis>) {
-    let mut changes = redis.link.changes();
-    let mut epoch = 1;
-    loop {
-        let State::Up(connection) = redis.link.state() else {
-            // The sender lives in the link, so this cannot fail.
-            let _ = changes.changed().await;
-            continue;
+    /// Resolves once every log is replicated to its `end`, or is no longer to be.
+    pub(super) async fn replicated(&self) {
+        let mut unfinished = self.unfinished.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        let _ = unfinished.wait_for(|count| *count == 0).await;
+    }
+
+    /// Stores the first event of a new log, and commits it if Redis acknowledges that. Otherwise it
+    /// is unknown whether the log is stored; replication goes on as after any other failure.
+    pub(super) async fn create(self: &Arc<Self>, log: Arc<LocalLog>) -> Unreplicated {
+        self.unfinished.send_modify(|count| *count += 1);
+        let mut created = Unreplicated {
+            leader: Arc::clone(self),
+            log,
+            epoch: NOT_VERIFIED,
         };
-        if connection.epoch == epoch {
-            let _ = changes.changed().await;
-            continue;
+        let first = created.log.batch_after(Seq::ZERO, 1);
+        let claim = self.claims.get(created.log.id());
+        let target = self.target(&created.log, claim.as_ref());
+        let append = commands::append(&target, &first);
+        if let Ok((answers, connection)) = self.redis.ask_twice(&append).await
+            && commands::created(&answers)
+        {
+            created.epoch = connection.epoch;
+            created.log.commit(Seq(1));
         }
-        // Before the logs, which take longer: a POST with such a key may be waiting.
-        restore_keys(&redis, &connection).await;
-        let failed = futures_util::stream::iter(redis.memory.ended_logs())
-            .map(|log| {
-                let (redis, connection) = (&redis, &connection);
-                async move {
-                    let last = log.appended().seq;
-                    match compare(redis, connection, &log, last).await {
-                        Ok(Compared::Upto(seq)) if seq < last => {
-                            let rest = log.batch_after(seq, usize::MAX);
-                            let appended = append(redis, connection, &log, seq, &rest.events, true);
-                            appended.await != Ok(true)
-                        }
-                        compared => compared.is_err(),
-                    }
+        created
+    }
+
+    async fn replicate(&self, log: &LocalLog, mut epoch: u64) {
+        let mut stored = Seq(1);
+        let mut changes = self.redis.changes();
+        let mut backoff = Backoff::default();
+        let mut failing_since: Option<Instant> = None;
+        while log.appended() != ended_at(stored) {
+            let connection = match self.redis.state() {
+                State::Up(connection) => connection,
+                State::Reconnecting(_) => {
+                    // The sender lives in `redis`, so this cannot fail.
+                    let _ = changes.changed().await;
+                    continue;
                 }
-            })
-            .buffer_unordered(COMPARED_AT_ONCE)
-            // All of them, whatever became of the others.
-            .fold(false, |any, failed| std::future::ready(any | failed))
-            .await;
-        if !failed {
-            epoch = connection.epoch;
-        } else if redis.link.is_up() {
-            sleep(super::ROUND).await;
+                State::Down(..) => {
+                    let last = log.appended();
+                    log.commit(last.seq);
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        _ = log.appended_after(last.seq, 0), if !last.ended => {}
+                    }
+                    continue;
+                }
+            };
+            if epoch == connection.epoch {
+                let batch = tokio::select! {
+                    batch = log.appended_after(stored, BATCH_EVENTS_LIMIT) => limited(batch),
+                    _ = changes.changed() => continue,
+                };
+                match self.append(&connection, log, &batch).await {
+                    Ok(Appended::Stored) => {
+                        stored = batch.position().seq;
+                        failing_since = None;
+                        backoff.reset();
+                    }
+                    Ok(Appended::Diverged) => epoch = NOT_VERIFIED,
+                    Err(_) => {}
+                }
+                continue;
+            }
+            let pause = backoff.next(RESYNC_RETRY_LIMIT);
+            if failing_since.get_or_insert_with(Instant::now).elapsed() >= REFUSED_LOG_TIMEOUT {
+                log.commit(log.appended().seq);
+            }
+            sleep(pause).await;
+            match self.resync(&connection, log, stored).await {
+                Ok(Resync::StoredTo(seq)) => {
+                    (stored, epoch) = (seq, connection.epoch);
+                    log.commit(stored);
+                }
+                Ok(Resync::EndedElsewhere) => return commit_to_end(log).await,
+                Ok(Resync::Interrupted) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Appends a batch to the stored log. Once Redis acknowledges it, commits it, and then tells
+    /// followers.
+    async fn append(
+        &self,
+        connection: &Connection,
+        log: &LocalLog,
+        batch: &Batch,
+    ) -> Result<Appended, RedisError> {
+        let claim = batch.ended.then(|| self.claims.get(log.id())).flatten();
+        let append = commands::append(&self.target(log, claim.as_ref()), batch);
+        let answers = self.redis.ask(connection, &append).await?;
+        if !commands::appended(&answers, batch) {
+            return Ok(Appended::Diverged);
+        }
+        log.commit(batch.position().seq);
+        let notify = commands::notify(log.id(), &notification::encode(batch));
+        // A notification that is lost costs followers a read.
+        let _ = self.redis.ask(connection, &notify).await;
+        Ok(Appended::Stored)
+    }
+
+    /// Finds out how far the log is stored, whose last known event there is `stored`. Repairs the
+    /// stored log if it has diverged.
+    async fn resync(
+        &self,
+        connection: &Connection,
+        log: &LocalLog,
+        stored: Seq,
+    ) -> Result<Resync, RedisError> {
+        let last_known = Seq(stored.0.saturating_sub(1));
+        match self.compare(connection, log, last_known).await? {
+            Compared::Ended { after, end } => return Ok(adopt(log, after, end)),
+            // The log is gone, and is appended from its first event. If that was tried and refused,
+            // an empty stream is left there.
+            Compared::Prefix { length: 0, .. } if stored > Seq::ZERO => {
+                return Ok(Resync::StoredTo(Seq::ZERO));
+            }
+            Compared::Prefix { seq, length } if seq >= stored && is_whole(seq, length) => {
+                return Ok(Resync::StoredTo(seq));
+            }
+            Compared::Prefix { .. } | Compared::Diverged => {}
+        }
+        match self.compare(connection, log, Seq::ZERO).await? {
+            Compared::Ended { after, end } => Ok(adopt(log, after, end)),
+            Compared::Prefix { seq, length } if is_whole(seq, length) => Ok(Resync::StoredTo(seq)),
+            Compared::Prefix { .. } | Compared::Diverged => self.rewrite(log).await,
+        }
+    }
+
+    /// Compares the stored events after `cursor` with the log, page by page.
+    async fn compare(
+        &self,
+        connection: &Connection,
+        log: &LocalLog,
+        mut cursor: Seq,
+    ) -> Result<Compared, RedisError> {
+        loop {
+            let read = commands::read(log.id(), cursor, PAGE_EVENTS);
+            let answers = self.redis.ask(connection, &read).await?;
+            let (length, page) = entries::page(answers, cursor, PAGE_EVENTS);
+            let ours = log.batch_after(cursor, page.batch.events.len());
+            if let Some(other) = first_difference(&page.batch, &ours) {
+                return Ok(other);
+            }
+            cursor = page.batch.position().seq;
+            if page.diverged {
+                return Ok(Compared::Diverged);
+            }
+            if !page.full {
+                return Ok(Compared::Prefix {
+                    seq: cursor,
+                    length,
+                });
+            }
+        }
+    }
+
+    /// Replaces a stored log that has diverged by the beginning of the log, unless another replica
+    /// has ended it.
+    async fn rewrite(&self, log: &LocalLog) -> Result<Resync, RedisError> {
+        let (connection, _permit) = self.redis.exclusive().await?;
+        let watch = commands::watch(log.id());
+        self.redis.ask(&connection, &watch).await?;
+        match self.compare(&connection, log, Seq::ZERO).await? {
+            Compared::Ended { after, end } => return Ok(adopt(log, after, end)),
+            Compared::Prefix { seq, length } if is_whole(seq, length) => {
+                return Ok(Resync::StoredTo(seq));
+            }
+            Compared::Prefix { .. } | Compared::Diverged => {}
+        }
+        let first = limited(log.batch_after(Seq::ZERO, BATCH_EVENTS_LIMIT));
+        let claim = self.claims.get(log.id());
+        let rewrite = commands::rewrite(&self.target(log, claim.as_ref()), &first);
+        let answers = self.redis.ask(&connection, &rewrite).await?;
+        if !commands::rewritten(&answers, &first) {
+            return Ok(Resync::Interrupted);
+        }
+        let name = log.id().short();
+        warn!(reply = name.as_str(); "the stored log had diverged and is rewritten");
+        Ok(Resync::StoredTo(first.position().seq))
+    }
+
+    fn target<'a>(&'a self, log: &LocalLog, claim: Option<&'a commands::Claim>) -> Target<'a> {
+        Target {
+            id: log.id(),
+            leader: self.redis.replica(),
+            claim,
+            lifetimes: &self.lifetimes,
+        }
+    }
+
+    /// Resyncs the replies that have ended and are still kept, on each new connection, for as long
+    /// as it is polled. Running replies do so by themselves.
+    pub(super) async fn resync_ended(self: Arc<Self>, memory: Memory) {
+        let mut changes = self.redis.changes();
+        let mut epoch = FIRST_EPOCH;
+        let mut pending: Vec<Arc<LocalLog>> = Vec::new();
+        let mut backoff = Backoff::default();
+        loop {
+            let connection = self.redis.connection();
+            let connection = connection
+                .ok()
+                .filter(|connection| connection.epoch != epoch || !pending.is_empty());
+            let Some(connection) = connection else {
+                // The sender lives in `redis`, so this cannot fail.
+                let _ = changes.changed().await;
+                continue;
+            };
+            if connection.epoch != epoch {
+                epoch = connection.epoch;
+                pending = memory.ended_logs();
+                backoff.reset();
+            }
+            sleep(backoff.next(RESYNC_RETRY_LIMIT)).await;
+            pending = stream::iter(pending)
+                .map(|log| {
+                    let (leader, connection) = (&self, &connection);
+                    async move {
+                        let complete = leader.complete(connection, &log).await;
+                        (complete != Ok(true)).then_some(log)
+                    }
+                })
+                .buffer_unordered(RESYNC_CONCURRENCY)
+                .filter_map(ready)
+                .collect()
+                .await;
+        }
+    }
+
+    /// Resyncs a log that has ended. `Ok(false)` if somebody else writes to the stored log.
+    async fn complete(&self, connection: &Connection, log: &LocalLog) -> Result<bool, RedisError> {
+        let last = log.appended().seq;
+        let mut stored = match self.resync(connection, log, last).await? {
+            Resync::StoredTo(seq) => seq,
+            Resync::EndedElsewhere => return Ok(true),
+            Resync::Interrupted => return Ok(false),
+        };
+        if stored < last {
+            let name = log.id().short();
+            info!(reply = name.as_str(), events = last.0 - stored.0; "storing an ended reply again");
+        }
+        while stored < last {
+            let batch = limited(log.batch_after(stored, BATCH_EVENTS_LIMIT));
+            if self.append(connection, log, &batch).await? == Appended::Diverged {
+                return Ok(false);
+            }
+            stored = batch.position().seq;
+        }
+        Ok(true)
+    }
+}
+
+impl Unreplicated {
+    /// Replicates the log until it has ended.
+    pub(super) async fn replicate(self) {
+        let replicated = AssertUnwindSafe(self.leader.replicate(&self.log, self.epoch));
+        if replicated.catch_unwind().await.is_err() {
+            // A bug: the readers of this replica do not wait for ever.
+            commit_to_end(&self.log).await;
         }
     }
 }
 
-/// Restores the idempotency keys of this replica's replies, in batches, each for as long as its
-/// reply is kept. A failure is found again, and mended, when the logs are compared.
-async fn restore_keys(redis: &Redis, connection: &Connection) {
-    let pointers: Vec<(ReplyId, Pointer)> = {
-        let pointers = redis.pointers.lock();
-        pointers.iter().map(|(id, p)| (*id, p.clone())).collect()
-    };
-    for batch in pointers.chunks(BATCH) {
-        let mut pipe = commands::several();
-        for (id, pointer) in batch {
-            let ended = redis
-                .memory
-                .find(*id)
-                .is_some_and(|log| log.appended().ended);
-            commands::restore(&mut pipe, &redis.terms(*id, Some(pointer), ended));
-        }
-        if redis.link.ask(connection, &pipe).await.is_err() {
+impl Drop for Unreplicated {
+    fn drop(&mut self) {
+        self.leader.unfinished.send_modify(|count| *count -= 1);
+    }
+}
+
+const fn ended_at(seq: Seq) -> Position {
+    Position { seq, ended: true }
+}
+
+/// Whether there are as many events as the number of the last one, so that none is missing.
+fn is_whole(seq: Seq, length: u64) -> bool {
+    seq > Seq::ZERO && seq.0 == length
+}
+
+/// Commits whatever is appended to a log that is not replicated any more.
+async fn commit_to_end(log: &LocalLog) {
+    loop {
+        let last = log.appended();
+        log.commit(last.seq);
+        if last.ended {
             return;
         }
+        log.appended_after(last.seq, 0).await;
     }
+}
+
+/// As much of a batch as one append may send.
+fn limited(mut batch: Batch) -> Batch {
+    let mut bytes = 0;
+    let fitting = batch.events.iter().take_while(|event| {
+        bytes += event.len();
+        bytes <= BATCH_BYTES_LIMIT
+    });
+    let fitting = fitting.count().max(1);
+    if fitting < batch.events.len() {
+        batch.events.truncate(fitting);
+        batch.ended = false;
+    }
+    batch
+}
+
+/// Where stored events differ from those of the log; `None` if they do not.
+fn first_difference(stored: &Batch, ours: &Batch) -> Option<Compared> {
+    let differs = |(index, event): &(usize, &Bytes)| ours.events.get(*index) != Some(*event);
+    let (index, event) = stored.events.iter().enumerate().find(differs)?;
+    let is_end = stored.ended && index + 1 == stored.events.len();
+    Some(if is_end {
+        Compared::Ended {
+            after: Seq(stored.after.0 + index as u64),
+            end: event.clone(),
+        }
+    } else {
+        Compared::Diverged
+    })
+}
+
+/// Makes the `end` that another replica has stored the end of the log.
+fn adopt(log: &LocalLog, after: Seq, end: Bytes) -> Resync {
+    let name = log.id().short();
+    match log.truncate_and_end(after, end) {
+        Ok(()) => {
+            warn!(reply = name.as_str(); "another replica considered this one dead and ended the reply");
+        }
+        // The viewers here saw later events while Redis did not work. They keep them.
+        Err(error) => {
+            let cause = error.to_string();
+            warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply, its viewers here go on");
+        }
+    }
+    Resync::EndedElsewhere
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{Created, ReplyId},
-        store::local_log::Commit,
-    };
 
-    fn log(events: &[&'static str]) -> LocalLog {
-        let log = LocalLog::new(ReplyId::random(), Created::now(), Commit::OnAcknowledgement);
-        let events = events
-            .iter()
-            .map(|event| Bytes::from_static(event.as_bytes()));
-        log.append(events).unwrap();
-        log
-    }
-
-    fn entries(stored: &[(u64, &'static str)]) -> Vec<Entry> {
-        let entry = |(seq, block): &(u64, &'static str)| Entry {
-            seq: Seq(*seq),
-            block: Bytes::from_static(block.as_bytes()),
-            ends: block.starts_with("end"),
-            owner: None,
-        };
-        stored.iter().map(entry).collect()
-    }
-
-    fn found(before: u64, stored: &[(u64, &'static str)]) -> Stands {
-        stands(&log(&["a", "b", "c", "d"]), Seq(before), &entries(stored))
-    }
-
-    #[test]
-    fn a_copy_that_is_the_logs_beginning_stands_as_far_as_it_goes() {
-        assert_eq!(found(0, &[]), Stands::Upto(Seq(0)));
-        assert_eq!(found(0, &[(1, "a"), (2, "b")]), Stands::Upto(Seq(2)));
-        assert_eq!(found(2, &[(3, "c"), (4, "d")]), Stands::Upto(Seq(4)));
-    }
-
-    #[test]
-    fn a_gap_or_another_event_breaks_it() {
-        assert_eq!(found(0, &[(1, "a"), (3, "c")]), Stands::Broken);
-        assert_eq!(found(1, &[(1, "a"), (2, "b")]), Stands::Broken);
-        assert_eq!(found(0, &[(1, "a"), (2, "x")]), Stands::Broken);
-        let more = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")];
-        assert_eq!(found(0, &more), Stands::Broken);
-    }
-
-    #[test]
-    fn anothers_end_is_found_where_it_stands_whatever_comes_behind_it() {
-        let ended = |after| Stands::Ended {
+    fn batch(after: u64, events: &[&'static str], ended: bool) -> Batch {
+        let events = events.iter().copied().map(Bytes::from);
+        Batch {
             after: Seq(after),
-            end: Bytes::from_static(b"end"),
+            events: events.collect(),
+            ended,
+        }
+    }
+
+    fn compared(stored: &Batch) -> Option<Compared> {
+        let all = batch(0, &["a", "b", "c", "d"], false);
+        let after = stored.after;
+        let events = all.events_after(after).to_vec();
+        first_difference(
+            stored,
+            &Batch {
+                after,
+                events,
+                ended: false,
+            },
+        )
+    }
+
+    #[test]
+    fn a_prefix_of_the_log_does_not_differ() {
+        assert_eq!(compared(&batch(0, &[], false)), None);
+        assert_eq!(compared(&batch(0, &["a", "b"], false)), None);
+        assert_eq!(compared(&batch(2, &["c", "d"], false)), None);
+    }
+
+    #[test]
+    fn another_event_or_one_too_many_is_a_divergence() {
+        assert_eq!(
+            compared(&batch(0, &["a", "x"], false)),
+            Some(Compared::Diverged)
+        );
+        let more = batch(0, &["a", "b", "c", "d", "e"], false);
+        assert_eq!(compared(&more), Some(Compared::Diverged));
+        let before_end = batch(0, &["x", "end"], true);
+        assert_eq!(compared(&before_end), Some(Compared::Diverged));
+    }
+
+    #[test]
+    fn the_end_of_another_replica_is_found_at_its_place() {
+        let ended = |after| {
+            let (after, end) = (Seq(after), Bytes::from("end"));
+            Some(Compared::Ended { after, end })
         };
-        assert_eq!(found(0, &[(1, "a"), (2, "end")]), ended(1));
-        assert_eq!(found(1, &[(2, "b"), (3, "end"), (4, "d")]), ended(2));
-        assert_eq!(found(3, &[(4, "d"), (5, "end")]), ended(4));
+        assert_eq!(compared(&batch(0, &["a", "end"], true)), ended(1));
+        assert_eq!(compared(&batch(1, &["b", "end"], true)), ended(2));
+        assert_eq!(compared(&batch(4, &["end"], true)), ended(4));
+    }
+
+    #[test]
+    fn an_append_holds_what_fits_and_one_event_at_least() {
+        let sizes = |sizes: &[usize]| {
+            let events = sizes.iter().map(|size| Bytes::from(vec![0; *size]));
+            let batch = limited(Batch {
+                after: Seq::ZERO,
+                events: events.collect(),
+                ended: true,
+            });
+            (batch.events.len(), batch.ended)
+        };
+        assert_eq!(sizes(&[100; 512]), (512, true));
+        assert_eq!(sizes(&[BATCH_BYTES_LIMIT / 2; 3]), (2, false));
+        assert_eq!(sizes(&[BATCH_BYTES_LIMIT + 1, 1]), (1, false));
+        assert_eq!(sizes(&[BATCH_BYTES_LIMIT + 1]), (1, true));
     }
 }
