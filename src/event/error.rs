@@ -75,26 +75,32 @@ impl ErrorCode {
             Self::UpstreamRejected => "The model's service refused the request.",
             Self::UpstreamAuth => "The model's service did not accept this server's credentials.",
             Self::DeploymentNotFound => {
-                "The model's service does not know the deployment that this server asks for."
+                "The model's service has no deployment of the configured name."
             }
             Self::RateLimited => "The model's service is at its rate limit; please try again.",
             Self::UpstreamUnavailable => {
                 "The model's service could not be reached; please try again."
             }
             Self::UpstreamTimeout => "The model's service did not answer in time.",
-            Self::UpstreamStalled => "The model's service fell silent in mid-reply.",
+            Self::UpstreamStalled => {
+                "The model's service stopped responding in the middle of the reply."
+            }
             Self::UpstreamTruncated => {
                 "The connection to the model's service ended before the reply did."
             }
-            Self::UpstreamError => "The model's service reported a fault in mid-reply.",
+            Self::UpstreamError => {
+                "The model's service reported an error in the middle of the reply."
+            }
             Self::UpstreamProtocol => {
-                "The model's service answered in a form that is not understood."
+                "The model's service sent a response that this server does not understand."
             }
             Self::ReplyTimeout => "The reply took longer than this server allows.",
             Self::TooLong => "The reply grew longer than this server allows.",
-            Self::ServerShutdown => "The server was shut down in mid-reply; please try again.",
-            Self::ProducerLost => "The server that produced the reply was lost; please try again.",
-            Self::Internal => "The server met a fault of its own; please try again.",
+            Self::ServerShutdown => {
+                "The server shut down before the reply was complete; please try again."
+            }
+            Self::ProducerLost => "The server that was writing the reply failed; please try again.",
+            Self::Internal => "The server had an internal error; please try again.",
         }
     }
 

@@ -28,7 +28,7 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     (
         "deployment_not_found",
-        "The model's service does not know the deployment that this server asks for.",
+        "The model's service has no deployment of the configured name.",
     ),
     (
         "prompt_filtered",
@@ -45,11 +45,11 @@ const SENTENCES: &[(&str, &str)] = &[
     ),
     (
         "upstream_error",
-        "The model's service reported a fault in mid-reply.",
+        "The model's service reported an error in the middle of the reply.",
     ),
     (
         "upstream_protocol",
-        "The model's service answered in a form that is not understood.",
+        "The model's service sent a response that this server does not understand.",
     ),
     (
         "upstream_rejected",
