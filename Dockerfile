@@ -1,4 +1,4 @@
-# A small image without a shell: the program, its page, glibc and root certificates.
+# A small image without a shell: the program, glibc and root certificates.
 #
 # Linked with glibc rather than musl: musl's allocator is slow under many threads, and its
 # resolver does not read what some clusters' DNS needs. Both stages are the same Debian
@@ -11,13 +11,14 @@ WORKDIR /build
 
 # The dependencies, in a layer that only Cargo.toml and Cargo.lock can make stale.
 # An empty library is enough to compile them: there is never a dummy program to ship.
-COPY Cargo.toml Cargo.lock ./
-RUN mkdir src && echo '//! Empty.' > src/lib.rs && \
+COPY Cargo.toml Cargo.lock build.rs ./
+RUN mkdir src static && echo '//! Empty.' > src/lib.rs && \
     cargo build --release --locked --lib
 
 # Cargo compares times, and the sources may well be older than the empty library compiled
 # above. `cargo clean -p` removes this crate's own artefacts, so that nothing is left to compare.
 COPY src src
+COPY static static
 RUN cargo clean --release --locked -p rasta-stream && \
     cargo build --release --locked --bin rasta-stream
 
@@ -25,10 +26,9 @@ FROM ${RUNTIME}
 LABEL org.opencontainers.image.title="rasta-stream" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
-# Owned by root, run by another: the program cannot change itself or its page.
+# Owned by root, run by another: the program cannot change itself.
 WORKDIR /app
 COPY --from=builder /build/target/release/rasta-stream ./
-COPY static static
 
 # Loopback would be unreachable from outside the container.
 ENV HOST=0.0.0.0

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, UpstreamConfig},
-    routes::{self, Service},
+    routes::{self, NoIndex, Page, Service},
     shutdown::{self, DrainSignal, Topology},
     simulator::{self, Simulator},
     store::Store,
@@ -56,6 +56,9 @@ pub enum StartError {
         "cannot listen on {0} ({1}): set HOST and PORT to a free address, or stop what uses it"
     )]
     Listen(SocketAddr, io::Error),
+    /// STATIC_DIR is not the page's folder.
+    #[error("{0}: set STATIC_DIR to the folder of the page, or unset it to use the built-in page")]
+    Page(#[from] NoIndex),
     /// Redis is configured, but cannot be used.
     #[error(
         "cannot use Redis at {0} ({1}): start it, correct REDIS_URL, or unset it to keep replies in memory"
@@ -106,6 +109,7 @@ impl Server {
         config: Config,
         shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
+        let page = Page::open(config.static_dir.clone())?;
         let (deployments, simulator, name) = upstream(&config).await?;
         let store = match &config.replication {
             Some(redis) => Store::connect(config.store.clone(), redis)
@@ -128,9 +132,7 @@ impl Server {
             .map(|identity| Identity::start(identity, &tls))
             .transpose()
             .map_err(|error| StartError::Upstream(error.to_string()))?;
-        let Config {
-            model, static_dir, ..
-        } = config;
+        let model = config.model;
         let target = deployments.first().map(|first| first.endpoint.url.origin());
         let states = DeploymentStates::new(deployments.len());
         let count = deployments.len();
@@ -144,7 +146,7 @@ impl Server {
                 .wrap(CatchPanic::default())
                 .wrap(from_fn(routes::problems_only))
                 .wrap(routes::default_headers())
-                .configure(|app| routes::configure(app, static_dir.clone()))
+                .configure(|app| routes::configure(app, &page))
         })
         .workers(config.workers)
         .on_connect(limit_unacknowledged)

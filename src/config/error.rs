@@ -1,7 +1,7 @@
 //! Why the settings do not make a configuration. Every error is one line that names the variable and
 //! the remedy.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use super::flags::FlagError;
 use crate::upstream::endpoint::EndpointError;
@@ -69,9 +69,4 @@ pub enum ConfigError {
         /// What makes it needed.
         because: &'static str,
     },
-    /// A folder for the page that does not hold the page.
-    #[error(
-        "STATIC_DIR has no index.html ({0}): set it to the folder of the page, or unset it to serve the built-in page"
-    )]
-    NoPage(PathBuf),
 }

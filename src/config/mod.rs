@@ -29,8 +29,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How many threads serve.
     pub workers: usize,
-    /// The folder of the page.
-    pub static_dir: PathBuf,
+    /// The folder of the page; `None` for the built-in page.
+    pub static_dir: Option<PathBuf>,
     /// Who answers.
     pub upstream: UpstreamConfig,
     /// How to sign in to Microsoft Entra ID; `None` if no deployment needs it.
@@ -56,9 +56,6 @@ impl Config {
     ///
     /// The first [`ConfigError`] that is found.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
-        if !settings.static_dir.join("index.html").is_file() {
-            return Err(ConfigError::NoPage(settings.static_dir));
-        }
         let upstream = UpstreamConfig::new(&settings)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {

@@ -105,9 +105,9 @@ pub struct Settings {
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = from_1_to::<1024>)]
     pub workers: Option<u64>,
 
-    /// Directory of the page
-    #[arg(long, env = "STATIC_DIR", value_name = "DIR", default_value = "static")]
-    pub static_dir: PathBuf,
+    /// Folder to serve the page from, for work on it; unset, the page that is built in
+    #[arg(long, env = "STATIC_DIR", value_name = "DIR")]
+    pub static_dir: Option<PathBuf>,
 
     /// Silence after which a viewer gets a ping
     #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -3,20 +3,24 @@
 
 mod events;
 mod health;
+mod page;
 mod problem;
 mod replies;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use actix_files::Files;
 use actix_web::{
     ResponseError as _, Route,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::header::{HeaderName, HeaderValue},
     middleware::{DefaultHeaders, Next},
     web,
 };
 use problem::{Code, Problem};
+
+pub use self::page::{NoIndex, Page};
 
 use crate::{
     generation::Limits,
@@ -39,8 +43,8 @@ pub struct Service {
     pub drain: DrainSignal,
 }
 
-/// Adds every route. `static_dir` is the page's directory.
-pub fn configure(app: &mut web::ServiceConfig, static_dir: PathBuf) {
+/// Adds every route.
+pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
     app.service(
         web::resource("/v1/replies")
             .route(web::post().to(replies::create))
@@ -70,11 +74,8 @@ pub fn configure(app: &mut web::ServiceConfig, static_dir: PathBuf) {
             .default_service(other_methods("GET, HEAD")),
     )
     .service(web::scope("/v1").default_service(web::to(not_found)))
-    .service(
-        Files::new("/", static_dir)
-            .index_file("index.html")
-            .default_handler(web::to(not_found)),
-    );
+    .default_service(web::to(not_found));
+    page.configure(app);
 }
 
 /// What answers the methods that a path does not take.
@@ -82,47 +83,67 @@ fn other_methods(allow: &'static str) -> Route {
     web::to(move || async move { Problem::method_not_allowed(allow).error_response() })
 }
 
-/// Headers that every answer has unless it says otherwise.
+/// Headers that every response has unless it says otherwise.
 ///
 /// The policy lets the page load its own script and style and talk to this server, and nothing
 /// else: model output is hostile text, and even a fault in the page must not let it run.
+const DEFAULT_HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    // The page is asked for anew each time, and answered 304 while it is the same.
+    ("cache-control", "no-cache"),
+];
+
+/// Adds the default headers to every response of a handler.
 #[must_use]
 pub fn default_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add((
-            "content-security-policy",
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-             img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-             require-trusted-types-for 'script'",
-        ))
-        .add(("x-content-type-options", "nosniff"))
-        .add(("referrer-policy", "no-referrer"))
-        .add(("cross-origin-opener-policy", "same-origin"))
-        // The page is asked for anew each time, and answered 304 while it is the same.
-        .add(("cache-control", "no-cache"))
+    DEFAULT_HEADERS
+        .into_iter()
+        .fold(DefaultHeaders::new(), DefaultHeaders::add)
 }
 
-/// Turns errors that are not ours, a caught panic's among them, into a problem of ours.
+/// Turns errors that no handler has answered, a caught panic's among them, into problems with the
+/// default headers.
+///
+/// # Errors
+///
+/// Such an error. It holds the response, which actix sends.
 pub async fn problems_only(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    next.call(request)
-        .await
-        .map_err(|error| match error.as_error::<Problem>() {
-            Some(_) => error,
+    next.call(request).await.map_err(|error| {
+        let mut response = match error.as_error::<Problem>() {
+            Some(problem) => problem.error_response(),
             None if error.as_response_error().status_code().is_server_error() => {
-                Problem::new(Code::Internal, "The server met a fault of its own.").into()
+                Problem::new(Code::Internal, "The server has failed.").error_response()
             }
-            None => Problem::new(Code::BadRequest, "The request cannot be understood.").into(),
-        })
+            None => {
+                Problem::new(Code::BadRequest, "The request cannot be understood.").error_response()
+            }
+        };
+        for (name, value) in DEFAULT_HEADERS {
+            let (name, value) = (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+            if !response.headers().contains_key(&name) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        InternalError::from_response(error, response).into()
+    })
 }
 
 async fn not_found() -> Result<String, Problem> {
-    Err(Problem::new(
-        Code::NotFound,
-        "There is nothing at this path.",
-    ))
+    Err(Problem::not_found())
 }
 
 async fn found(service: &Service, id: &str) -> Result<Log, Problem> {
@@ -156,6 +177,14 @@ mod tests {
         let error = test::try_call_service(&app, request).await.unwrap_err();
         let response = error.error_response();
         assert_eq!(response.status(), 500);
+        let headers = response.headers();
+        assert_eq!(
+            headers.get("content-type").unwrap(),
+            "application/problem+json"
+        );
+        assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
+        // Not the default, which would let it be stored.
+        assert_eq!(headers.get("cache-control").unwrap(), "no-store");
         let Ok(body) = to_bytes(response.into_body()).await else {
             panic!("a body")
         };

@@ -117,6 +117,12 @@ impl Problem {
         )
     }
 
+    /// A path at which there is nothing.
+    #[must_use]
+    pub(super) fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is nothing at this path.")
+    }
+
     /// A body over [`MAX_BODY_BYTES`].
     #[must_use]
     pub(super) fn too_large() -> Self {

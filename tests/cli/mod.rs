@@ -32,7 +32,10 @@ fn a_start_up_error_is_one_line_with_its_remedy() {
             &[("PORT", "no")],
             "PORT must be a number from 0 to 65535, not \"no\"",
         ),
-        (&[("STATIC_DIR", "nowhere")], "STATIC_DIR has no index.html"),
+        (
+            &[("STATIC_DIR", "nowhere")],
+            "there is no index.html in nowhere: set STATIC_DIR",
+        ),
     ] {
         let error = refusal(&run("startup", &[], env));
         assert!(
@@ -154,6 +157,30 @@ async fn the_first_run_without_any_setting_serves_the_page_and_a_verse() {
     let (code, log) = serving.finish();
     assert_eq!(code, Some(0), "{log}");
     let error = refusal(&run("unhealthy", &["healthcheck", "--port", &port], &[]));
+    assert!(error.contains("start the server"), "{error}");
+}
+
+#[actix_web::test]
+async fn a_program_alone_in_an_empty_folder_serves_the_page() {
+    let directory = Empty::new("alone");
+    let alone = directory.0.join("rasta-stream");
+    std::fs::copy(env!("CARGO_BIN_EXE_rasta-stream"), &alone).unwrap();
+    let serving = Serving::start_program(&alone, directory, &[]);
+    for (path, words) in [("/", "<title>"), ("/app.js", "import")] {
+        let file = client::send(serving.addr, "GET", path, &[], None).await;
+        assert!(file.text().await.contains(words), "{path}");
+    }
+}
+
+#[test]
+fn only_the_server_reads_the_folder_of_the_page() {
+    let nowhere = [("STATIC_DIR", "nowhere")];
+    let error = refusal(&run("check-nowhere", &["check"], &nowhere));
+    assert!(error.contains("No Azure OpenAI is configured"), "{error}");
+    let list = run("list-nowhere", &["simulate", "--list"], &nowhere);
+    assert!(list.status.success());
+    let port = [("PORT", "1"), nowhere[0]];
+    let error = refusal(&run("healthcheck-nowhere", &["healthcheck"], &port));
     assert!(error.contains("start the server"), "{error}");
 }
 

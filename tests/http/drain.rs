@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer, web::Data};
 use rasta_stream::{
     config::Config,
     event::ReplyEvent,
-    routes::{self, Service},
+    routes::{self, Page, Service},
     shutdown::DrainSignal,
     simulator::{Options, Pace, Simulator, Steps},
     store::Created,
@@ -202,10 +202,9 @@ fn spawn_other(app: &TestApp) -> Other {
         drain: DrainSignal::default(),
     });
     let server = HttpServer::new(move || {
-        let pages = config.static_dir.clone();
         App::new()
             .app_data(service.clone())
-            .configure(|app| routes::configure(app, pages))
+            .configure(|app| routes::configure(app, &Page::Embedded))
     })
     .workers(1)
     .disable_signals()

@@ -4,6 +4,7 @@
 mod contract;
 mod drain;
 mod lifetime;
+mod page;
 mod resume;
 mod sockets;
 mod streaming;

@@ -34,7 +34,6 @@ DEADLINE_SECONDS = 20
 REPLY_SECONDS = 30
 API_VERSION = "2024-10-21"
 MODEL = re.compile(r"sim-dread-\d{4}-\d\d-\d\d")
-STATIC_DIR = Path(__file__).resolve().parents[2] / "static"
 PROMPT = "Why is the sea salty, and who put the salt there?"
 MESSAGES = [
     {"role": "system", "content": "Answer in Rastafari rhyme."},
@@ -376,7 +375,7 @@ def check_server(report, binary):
     with tempfile.TemporaryDirectory() as empty:
         # In a directory without `.env`, and with no Azure setting: the built-in simulator answers.
         command = [binary, "serve", "--port", "0"]
-        options = {"cwd": empty, "env": {"STATIC_DIR": str(STATIC_DIR)}}
+        options = {"cwd": empty, "env": {}}
         with running(command, r"listening url=http://localhost:(\d+)/", "stderr", **options) as port:
             server = Server(int(port))
             report.check("the server is ready and says that the simulator answers", ready, server)

@@ -242,9 +242,21 @@ impl Response {
     }
 
     /// The whole body.
-    pub async fn text(mut self) -> String {
+    pub async fn bytes(mut self) -> Vec<u8> {
         while self.more().await {}
-        String::from_utf8(self.body).unwrap()
+        self.body
+    }
+
+    /// The whole body as text.
+    pub async fn text(self) -> String {
+        String::from_utf8(self.bytes().await).unwrap()
+    }
+
+    /// All that follows the head until the server closes the connection, whatever the head says.
+    pub async fn after_the_head(mut self) -> Vec<u8> {
+        let rest = self.stream.read_to_end(&mut self.raw);
+        soon("the connection to close", rest).await.unwrap();
+        self.raw
     }
 
     /// The whole body as JSON.

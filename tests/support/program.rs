@@ -27,12 +27,17 @@ impl Drop for Empty {
 }
 
 pub fn program(directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rasta-stream"));
+    program_at(
+        Path::new(env!("CARGO_BIN_EXE_rasta-stream")),
+        directory,
+        args,
+        env,
+    )
+}
+
+fn program_at(program: &Path, directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command.args(args).current_dir(&directory.0).env_clear();
-    command.env(
-        "STATIC_DIR",
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("static"),
-    );
     command.envs(env.iter().copied());
     command
 }
@@ -58,8 +63,12 @@ pub struct Serving {
 
 impl Serving {
     pub fn start(name: &str, env: &[(&str, &str)]) -> Self {
-        let directory = Empty::new(name);
-        let mut command = program(&directory, &[], env);
+        let program = Path::new(env!("CARGO_BIN_EXE_rasta-stream"));
+        Self::start_program(program, Empty::new(name), env)
+    }
+
+    pub fn start_program(program: &Path, directory: Empty, env: &[(&str, &str)]) -> Self {
+        let mut command = program_at(program, &directory, &[], env);
         command.env("PORT", "0").stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
