@@ -1,12 +1,36 @@
 #!/usr/bin/env bash
-# Installs what the checks need and runs every check and test there is: the one command for
-# people and for CI. Wants Rust (cargo, rustfmt, clippy) and, for what is missing, apt-get.
+# Installs what the checks need and runs them: the one command for people and for CI. `--help` lists the
+# tiers. Wants Rust (cargo, rustfmt, clippy) and, for what is missing, apt-get.
 #
 # A tool that cannot be had is a failure, never a skipped test. One check alone depends on the
 # network it finds: advisories, whose database is a git repository on a public host.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 exec </dev/null # Nothing here may wait for an answer.
+
+usage() {
+  cat <<'END'
+Usage: ./test.sh [TIER]
+
+Tiers:
+  all   every check and test there is; what CI runs, and the default
+  fast  formatting, unit tests, the suites that need no browser, nginx or load, and the page's
+        JavaScript: under a minute once everything is built
+END
+}
+
+die() {
+  printf 'test.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+(($# <= 1)) || die "too many arguments: see ./test.sh --help"
+readonly TIER=${1-all}
+case $TIER in
+  all | fast) ;;
+  -h | --help) usage && exit ;;
+  *) die "unknown tier '$TIER': see ./test.sh --help" ;;
+esac
 
 readonly CARGO_DENY_VERSION=0.20.2
 readonly OPENAI_SDK_VERSION=3.54.0
@@ -25,11 +49,6 @@ PATH="$PATH:/usr/sbin"
 
 say() { printf '\n== %s\n' "$*"; }
 
-die() {
-  printf 'test.sh: %s\n' "$*" >&2
-  exit 1
-}
-
 step() {
   say "$*"
   local since=$SECONDS
@@ -37,23 +56,33 @@ step() {
   printf '== done in %d s\n' "$((SECONDS - since))"
 }
 
-# Debian's packages, only those whose command is not there.
+# The commands that each tier needs, and the Debian packages that have them.
+readonly COMMANDS=(
+  "fast cc gcc libc6-dev"
+  "fast node nodejs"
+  "fast openssl openssl" # Makes certificates.
+  "fast redis-cli redis-tools"
+  "fast redis-server redis-server"
+  "all chromedriver chromium-driver"
+  "all chromium chromium"
+  "all git git" # Fetches the advisories.
+  "all nginx nginx-light"
+  "all npm npm"
+)
+
 install_packages() {
-  local missing=()
-  command -v chromium >/dev/null || missing+=(chromium)
-  command -v chromedriver >/dev/null || missing+=(chromium-driver)
-  command -v redis-server >/dev/null || missing+=(redis-server)
-  command -v redis-cli >/dev/null || missing+=(redis-tools)
-  command -v openssl >/dev/null || missing+=(openssl)
-  command -v cc >/dev/null || missing+=(gcc libc6-dev)
-  command -v git >/dev/null || missing+=(git) # Fetches the advisories.
-  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
-  command -v node >/dev/null || missing+=(nodejs)
-  command -v npm >/dev/null || missing+=(npm)
-  command -v nginx >/dev/null || missing+=(nginx-light)
-  command -v redis-server >/dev/null || missing+=(redis-server)
-  command -v openssl >/dev/null || missing+=(openssl) # Makes certificates.
-  [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+  local row tier command packages missing=()
+  for row in "${COMMANDS[@]}"; do
+    read -r tier command packages <<<"$row"
+    [[ $tier == fast || $TIER == all ]] || continue
+    # Unquoted: a row may name several packages.
+    command -v "$command" >/dev/null || missing+=($packages)
+  done
+  if [[ $TIER == all ]]; then
+    # What is no command.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+  fi
   ((${#missing[@]})) || return 0
 
   say "install ${missing[*]}"
@@ -125,14 +154,40 @@ install_node_sdk() {
     --loglevel error "openai@$OPENAI_NODE_SDK_VERSION"
 }
 
+# Suites that need a browser or nginx, that put a replica under load, or that wait for the kernel's or
+# upstream's time-outs.
+readonly SLOW_SUITES=(
+  deploy:: page:: soak::
+  replication::faults::
+  http::sockets::
+)
+
+run_tests() {
+  # Most tests wait for sockets and processes, so there are more threads than cores.
+  RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))} cargo test --locked "$@"
+}
+
+check_page() { node --test tests/page/*.test.mjs; }
+
 install_packages
 check_toolchain
+step cargo fmt --all --check
+
+if [[ $TIER == fast ]]; then
+  step cargo test --locked --no-run --lib --test api
+  readonly BUILT=$SECONDS
+  step run_tests --lib
+  step run_tests --test api -- "${SLOW_SUITES[@]/#/--skip=}"
+  step check_page
+  say "the fast checks passed in $((SECONDS - BUILT)) s"
+  exit
+fi
 
 # The SDK check takes the program that the tests have built. A `cargo build` of its own would
 # compile many dependencies again, with the features they have without the dev-dependencies.
-step cargo fmt --all --check
 step cargo clippy --all-targets --locked -- -D warnings
-step cargo test --locked
+step run_tests
+step check_page
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
 step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
