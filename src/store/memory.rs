@@ -26,8 +26,10 @@ use super::{
 };
 use crate::event::ReplyId;
 
-/// The most bytes that the logs of ended replies may hold together. Stops ten thousand replies of
-/// the largest size from needing more memory than a machine has.
+/// The most memory that the logs of ended replies may take together, in bytes. Stops ten thousand
+/// replies of the largest size from needing more than a machine has. [`Writer`] counts what the
+/// allocator takes, about 80 bytes an event beside the event itself; a test compares the count with
+/// the growth of a process that writes 100,000 small events.
 const MAX_LOG_BYTES: usize = 512 << 20;
 
 /// The longest pause between two sweeps.

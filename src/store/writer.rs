@@ -146,9 +146,20 @@ impl Writer {
     }
 }
 
-/// The memory that a batch takes in a log.
+/// The memory that a batch takes in a log: its bytes and their shared header, each in an allocation
+/// of its own, and an entry in the log for each event.
 const fn footprint(encoded: usize, events: usize) -> usize {
-    encoded + events * size_of::<Bytes>()
+    /// The header that all `Bytes` of one allocation share: address, capacity, reference count.
+    const HEADER_BYTES: usize = 3 * size_of::<usize>();
+    allocated(encoded) + allocated(HEADER_BYTES) + events * size_of::<Bytes>()
+}
+
+/// What the allocator takes for `bytes`: a word more, in units of two words, and four at least.
+/// That is glibc's rule; others are as generous or more so.
+const fn allocated(bytes: usize) -> usize {
+    const WORD: usize = size_of::<usize>();
+    let whole = (bytes + WORD).next_multiple_of(2 * WORD);
+    if whole < 4 * WORD { 4 * WORD } else { whole }
 }
 
 /// A generation that ends in any other way than by [`Writer::end`] has a bug: its task was dropped,
@@ -174,3 +185,6 @@ impl Drop for Writer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,7 @@ async fn a_stop_after_the_end_has_no_effect() {
 fn a_stop_is_never_lost_between_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
@@ -130,9 +131,9 @@ fn a_stop_is_never_lost_between_threads() {
             let log = new();
             let waiting = Arc::clone(&log);
             let generation = tokio::spawn(async move { waiting.stop_requested().await });
-            let asking = tokio::spawn(async move { log.request_stop(StopRequest::Viewer) });
-            asking.await.unwrap();
-            assert_eq!(generation.await.unwrap(), StopRequest::Viewer);
+            tokio::spawn(async move { log.request_stop(StopRequest::Viewer) });
+            let stopped = timeout(Duration::from_secs(10), generation).await;
+            assert_eq!(stopped.unwrap().unwrap(), StopRequest::Viewer);
         }
     });
 }
