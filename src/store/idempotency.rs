@@ -1,30 +1,32 @@
-//! The same POST sent twice: which key, of whom, with which request.
+//! Idempotency keys: what makes a repeated POST find the reply that the first one started.
 //!
-//! A client whose POST got no answer cannot know whether a reply was started. With a key it may
-//! ask again and pays once. Keys are valid only as the contract says, and two callers can never
-//! meet in one key.
+//! A client whose POST got no answer cannot know whether a reply was started. With a key it can
+//! send the POST again and pays once. This module says which keys are valid; where they are kept
+//! is the business of the store in memory and of replication.
 
-/// The shortest and longest key: shorter ones collide, longer ones fill the memory.
-const LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
+use std::ops::RangeInclusive;
 
-/// A valid `Idempotency-Key`, within its caller's scope. Everybody is one anonymous caller.
+/// The length of a key, in bytes. Shorter keys collide; longer ones would fill the memory.
+const KEY_BYTES: RangeInclusive<usize> = 16..=128;
+
+/// A valid `Idempotency-Key`. All callers share one anonymous scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(Box<str>);
 
-/// A key, and the request that it stands for.
+/// A key and the request that it was sent with.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The key.
     pub key: IdempotencyKey,
-    /// A digest of what is asked.
+    /// A digest of the request: the same key with another digest is a mistake of the client.
     pub fingerprint: [u8; 32],
 }
 
 impl IdempotencyKey {
-    /// Takes 16 to 128 visible ASCII characters.
+    /// Parses a key: 16 to 128 visible ASCII characters. `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = LENGTH.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let valid = KEY_BYTES.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         valid.then(|| Self(text.into()))
     }
 

@@ -1,5 +1,7 @@
-//! The lock of a log: parking_lot's, except in a unit test that runs the log in every order that
-//! its threads can take. There it is the model checker's, and nothing else of the log is changed.
+//! The lock of a log: parking_lot's, or, in a unit test under the model checker loom, loom's.
+//!
+//! The tests in `tests/wakeups.rs` run the real logs in every order that their threads can take.
+//! Only this lock differs.
 
 #[cfg(test)]
 pub(super) use explored::{Mutex, explore};
@@ -18,15 +20,14 @@ mod explored {
     };
 
     thread_local! {
-        // The checker runs all threads of a model on the thread that asked for it.
+        // Loom runs all threads of a model on the thread that called it.
         static EXPLORING: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Runs `model` in every order that its threads can take, in which a thread is interrupted
-    /// where it could have gone on `interruptions` times at most; returns how many orders there
-    /// were.
+    /// Runs `model` in every order that its threads can take, with at most `preemptions` switches
+    /// away from a thread that could have gone on. Returns the number of orders.
     pub(in crate::store) fn explore(
-        interruptions: Option<usize>,
+        preemptions: Option<usize>,
         model: impl Fn() + Send + Sync + 'static,
     ) -> usize {
         struct Exploring;
@@ -40,7 +41,7 @@ mod explored {
         let orders = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&orders);
         let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = interruptions;
+        builder.preemption_bound = preemptions;
         builder.check(move || {
             count.fetch_add(1, Ordering::Relaxed);
             model();
@@ -48,34 +49,35 @@ mod explored {
         orders.load(Ordering::Relaxed)
     }
 
-    /// A lock that the checker sees if it is made within a model.
+    /// A lock that loom sees if it is made within a model.
     #[derive(Debug)]
     pub(in crate::store) struct Mutex<T> {
-        seen: Option<loom::sync::Mutex<()>>,
+        loom: Option<loom::sync::Mutex<()>>,
         value: parking_lot::Mutex<T>,
     }
 
     pub(in crate::store) struct Guard<'a, T> {
-        // Let go of first: as soon as the checker knows, another thread may come.
+        // Declared first, so that it is dropped first: once loom's lock is free, another thread
+        // may run.
         value: parking_lot::MutexGuard<'a, T>,
-        _seen: Option<loom::sync::MutexGuard<'a, ()>>,
+        _loom: Option<loom::sync::MutexGuard<'a, ()>>,
     }
 
     impl<T> Mutex<T> {
         pub(in crate::store) fn new(value: T) -> Self {
             Self {
-                seen: EXPLORING.get().then(|| loom::sync::Mutex::new(())),
+                loom: EXPLORING.get().then(|| loom::sync::Mutex::new(())),
                 value: parking_lot::Mutex::new(value),
             }
         }
 
         pub(in crate::store) fn lock(&self) -> Guard<'_, T> {
-            // Once the checker has found a deadlock it takes no more locks, but readers are dropped.
-            let seen = self.seen.as_ref().filter(|_| !std::thread::panicking());
-            let seen = seen.map(|seen| seen.lock().unwrap());
+            // After loom has found a deadlock it panics, and takes no locks while readers drop.
+            let loom = self.loom.as_ref().filter(|_| !std::thread::panicking());
+            let loom = loom.map(|lock| lock.lock().unwrap());
             Guard {
                 value: self.value.lock(),
-                _seen: seen,
+                _loom: loom,
             }
         }
     }

@@ -93,6 +93,27 @@ async fn the_oldest_ended_reply_makes_room_and_a_running_one_never_does() {
 }
 
 #[tokio::test]
+async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told() {
+    let memory = Memory::new(Options {
+        max_replies: 10,
+        retention: Duration::from_secs(600),
+        pad: false,
+    });
+    let (on_evict, mut evicted) = mpsc::unbounded_channel();
+    memory.on_evict(on_evict);
+    let ids = [(); 3].map(|()| ReplyId::random());
+    for (id, bytes) in ids.into_iter().zip([1, MAX_LOG_BYTES, 1]) {
+        let _writer = memory.open(id).unwrap();
+        memory.shared.ended(id, bytes);
+    }
+    assert_eq!(evicted.try_recv(), Ok(ids[0]));
+    assert_eq!(evicted.try_recv(), Ok(ids[1]));
+    assert!(evicted.try_recv().is_err());
+    let kept = ids.map(|id| memory.find(id).is_some());
+    assert_eq!(kept, [false, false, true]);
+}
+
+#[tokio::test]
 async fn a_key_leads_to_the_reply_that_it_started() {
     let store = store(10);
     let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {

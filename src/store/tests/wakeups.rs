@@ -1,8 +1,7 @@
-//! No wake-up is lost, in any order that the threads of a small program can take: whoever would
-//! wait for ever is a deadlock, and the checker stops at it.
+//! No wake-up is lost: small programs run the real logs in every order that their threads can take.
 //!
-//! The checker sees the lock of a log and the parking of the threads here; the log itself is the
-//! one that the program runs.
+//! A thread that would wait for ever is a deadlock, at which the model checker loom stops. It sees
+//! a log's lock and the parking of the threads here.
 
 use std::{
     pin::pin,
@@ -29,9 +28,9 @@ use crate::{
     },
 };
 
-/// Every order. Only two threads have few enough.
+/// Every order; only programs of two threads have few enough.
 const ALL: Option<usize> = None;
-/// What three threads and more can be asked to do in a second.
+/// As many preemptions as three threads can be given in a second of the test's time.
 const BOUND: Option<usize> = Some(3);
 
 /// Where a thread sleeps until its waker is called.
