@@ -24,7 +24,7 @@
 //! | `upstream` | a conversation in, chunks out | `chat`, `event` |
 //! | `store` | the log of logs | `event` |
 //! | `shutdown` | from the request to exit to idle workers | `store` |
-//! | `generation` | one reply, upstream to store | `chat`, `event`, `store`, `upstream` |
+//! | `generation` | one reply, upstream to store | `chat`, `event`, `idle_timer`, `store`, `upstream` |
 //! | `viewer` | one response body, store to client | `event`, `idle_timer`, `shutdown`, `store` |
 //! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `logging` | the log's lines, and what may never stand in them | |

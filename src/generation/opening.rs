@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::append::append;
+use super::run::Run;
 use crate::{
     chat::ChatRequest,
     event::{ErrorCode, Notice, NoticeCode, ReplyEvent},
-    store::Writer,
     upstream::{Attempt, Busy, Contact, Fault, Reply, Upstream},
 };
 
@@ -34,12 +33,12 @@ pub(super) async fn open(
     upstream: &Upstream,
     request: &ChatRequest,
     deadline: Instant,
-    writer: &mut Writer,
+    run: &mut Run,
 ) -> Result<Reply, Fault> {
     let begun = Instant::now();
     let (mut retries, mut announced) = (0, false);
     loop {
-        let busy = match ask_each(upstream, request, writer).await {
+        let busy = match ask_each(upstream, request, run).await {
             Attempt::Opened(reply) => return Ok(reply),
             Attempt::Failed(fault) => return Err(fault),
             Attempt::Busy(busy) => busy,
@@ -54,7 +53,7 @@ pub(super) async fn open(
         // While another reply's request is on trial, there is nothing new to announce.
         if asked || !announced {
             let wait = busy.until.saturating_duration_since(Instant::now());
-            append(writer, &[retrying(wait, retries + 1)])?;
+            run.append(&[retrying(wait, retries + 1)])?;
         }
         announced = true;
         sleep_until(busy.until).await;
@@ -62,14 +61,14 @@ pub(super) async fn open(
 }
 
 /// Asks each deployment once, in order, until one does more than to be busy.
-async fn ask_each(upstream: &Upstream, request: &ChatRequest, writer: &mut Writer) -> Attempt {
+async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> Attempt {
     let mut busy: Option<Busy> = None;
     for deployment in upstream.deployments() {
         let attempt = match deployment.admit() {
             Err(open) => Attempt::Busy(open.into()),
             Ok(permit) => {
                 if busy.is_some()
-                    && let Err(fault) = append(writer, &[other_deployment()])
+                    && let Err(fault) = run.append(&[other_deployment()])
                 {
                     return Attempt::Failed(fault);
                 }

@@ -1,14 +1,25 @@
 //! Generations without a network: golden transcripts, and everything that can interrupt the work.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::*;
+use futures_util::FutureExt as _;
+use tokio::{task::LocalSet, time::Instant};
+
+use super::{
+    follow::follow,
+    run::Run,
+    start::{Started, start},
+    supervise::{interruption, supervise},
+    *,
+};
 use crate::{
+    chat::ChatRequest,
     config::Config,
-    event::{self, ErrorCode},
-    store::{self, Created, Log, Store},
+    event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
+    store::{self, Created, Log, StopRequest, Store, Writer},
+    upstream::{self, DeploymentStates, Fault, Tls, Upstream},
 };
 
 fn store() -> Store {
@@ -27,6 +38,16 @@ async fn writer(store: &Store) -> Writer {
     }
 }
 
+/// Runs `work` to the end of its reply.
+async fn supervised<W>(writer: Writer, limits: &Limits, work: W)
+where
+    W: AsyncFnOnce(&mut Run) -> Result<(), Fault>,
+{
+    let mut run = Run::new(writer, Instant::now());
+    let interruption = interruption(&mut run, limits, work).await;
+    run.end(interruption);
+}
+
 fn limits(flags: &[&str]) -> Limits {
     Config::from_flags(flags).unwrap().limits
 }
@@ -36,9 +57,9 @@ async fn played(parts: &[&[u8]], limits: &Limits) -> Log {
     let store = store();
     let writer = writer(&store).await;
     let log = Log::from(Arc::clone(writer.log()));
-    let reply = upstream::Reply::of_parts(parts);
-    supervise_work(writer, limits, Instant::now(), async |writer, progress| {
-        follow(reply, writer, limits, progress).await
+    let mut reply = upstream::Reply::of_parts(parts);
+    supervised(writer, limits, async |run| {
+        follow(&mut reply, run, limits).await
     })
     .await;
     log
@@ -132,13 +153,10 @@ async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
     let writer = writer(&store).await;
     let log = Log::from(Arc::clone(writer.log()));
     let limits = limits(&[]);
-    supervise_work(writer, &limits, Instant::now(), async |writer, _| {
-        append(
-            writer,
-            &[ReplyEvent::Delta {
-                text: "before".into(),
-            }],
-        )?;
+    supervised(writer, &limits, async |run| {
+        run.append(&[ReplyEvent::Delta {
+            text: "before".into(),
+        }])?;
         panic!("a bug")
     })
     .await;
@@ -230,12 +248,73 @@ async fn a_stop_request_ends_the_reply_with_its_reason() {
         let log = Log::from(Arc::clone(writer.log()));
         writer.log().request_stop(request);
         let limits = limits(&[]);
-        let work = async |_: &mut Writer, _: &mut Progress| std::future::pending().await;
-        supervise_work(writer, &limits, Instant::now(), work).await;
+        let work = async |_: &mut Run| std::future::pending().await;
+        supervised(writer, &limits, work).await;
         let end = end_of(&log);
         assert_eq!(
             (end.status, end.error.map(|error| error.code)),
             (status, error)
         );
     }
+}
+
+/// An upstream that answers nothing.
+fn no_deployment() -> Upstream {
+    let model = Config::from_flags(&[] as &[&str]).unwrap().model;
+    Upstream::new(
+        &[],
+        &model,
+        &Tls::new().unwrap(),
+        &DeploymentStates::new(0),
+        None,
+    )
+}
+
+fn request() -> ChatRequest {
+    ChatRequest::from_json(br#"{"prompt":"river"}"#).unwrap()
+}
+
+fn idempotency() -> Option<store::Request> {
+    Some(store::Request {
+        key: store::IdempotencyKey::parse("0123456789abcdef").unwrap(),
+        fingerprint: request().fingerprint(),
+    })
+}
+
+#[tokio::test]
+async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
+    let (store, upstream) = (store(), Rc::new(no_deployment()));
+    let started = || {
+        let (store, upstream) = (store.clone(), Rc::clone(&upstream));
+        let limits = limits(&[]);
+        start(
+            store,
+            upstream,
+            request(),
+            idempotency(),
+            limits,
+            Instant::now(),
+        )
+    };
+    let tasks = async {
+        // Polled once and dropped.
+        assert!(started().now_or_never().is_none());
+        tokio::task::yield_now().await;
+        let Ok(Started::Existing(log)) = started().await else {
+            panic!("the key has started a reply")
+        };
+        log.reader().read_after(event::Seq(1)).await;
+        assert_eq!(code(&log), ErrorCode::Internal);
+    };
+    LocalSet::new().run_until(tasks).await;
+}
+
+#[tokio::test]
+async fn while_it_waits_a_generation_takes_little_memory() {
+    let (store, upstream, limits) = (store(), no_deployment(), limits(&[]));
+    let writer = writer(&store).await;
+    let task = supervise(&upstream, writer, request(), &limits, Instant::now());
+    let size = size_of_val(&task);
+    // With the opening's future inside it would be 3,064 bytes.
+    assert!(size <= 1_792, "{size}");
 }

@@ -123,7 +123,7 @@ pub async fn problems_only(
         let mut response = match error.as_error::<Problem>() {
             Some(problem) => problem.error_response(),
             None if error.as_response_error().status_code().is_server_error() => {
-                Problem::new(Code::Internal, "The server has failed.").error_response()
+                Problem::internal().error_response()
             }
             None => {
                 Problem::new(Code::BadRequest, "The request cannot be understood.").error_response()

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::{
     chat::{ChatError, MESSAGE_LIMIT},
+    generation::StartError,
     store::{CreateError, Unavailable},
 };
 
@@ -123,6 +124,12 @@ impl Problem {
         Self::new(Code::NotFound, "There is nothing at this path.")
     }
 
+    /// A fault of the server's own.
+    #[must_use]
+    pub(super) fn internal() -> Self {
+        Self::new(Code::Internal, "The server has failed.")
+    }
+
     /// A body over [`MAX_BODY_BYTES`].
     #[must_use]
     pub(super) fn too_large() -> Self {
@@ -153,6 +160,15 @@ impl From<ChatError> for Problem {
                 format!("A conversation may have {MESSAGE_LIMIT} messages: send the newest."),
             ),
             other => Self::new(Code::BadRequest, other.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Create(error) => error.into(),
+            StartError::Panicked => Self::internal(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `POST /v1/replies`, and a reply's snapshot and stop.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse,
@@ -11,10 +11,7 @@ use actix_web_lab::header::{CacheControl, CacheDirective};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
 use super::{
     Service, events, found,
@@ -23,7 +20,7 @@ use super::{
 use crate::{
     chat::ChatRequest,
     event::{Created, End, ReplyId, Seq, Status},
-    generation,
+    generation::{self, Started},
     store::{self, IdempotencyKey, Log},
     upstream::Upstream,
     viewer::OnDrain,
@@ -48,7 +45,7 @@ impl State {
 }
 
 #[derive(Serialize)]
-struct Started {
+struct StartedBody {
     id: ReplyId,
     status: State,
     created: Created,
@@ -79,33 +76,23 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let accepted = Instant::now();
     let chat = ChatRequest::from_json(&read_body(&request, payload).await?)?;
-    let once = idempotency_key(&request)?.map(|key| store::Request {
+    let idempotency = idempotency_key(&request)?.map(|key| store::Request {
         key,
         fingerprint: chat.fingerprint(),
     });
-    let (tell, told) = oneshot::channel();
-    let shared = service.clone();
-    // A task of its own: no connection's end is the reply's, not even that of the POST. Who got no
-    // answer asks again with its key, and finds a reply that lives.
-    actix_web::rt::spawn(async move {
-        let created = shared.store.create(once).await;
-        let (answer, writer) = match created {
-            Ok(store::Created::New(writer)) => (
-                Ok((Log::from(Arc::clone(writer.log())), true)),
-                Some(writer),
-            ),
-            Ok(store::Created::Existing(log)) => (Ok((log, false)), None),
-            Err(refused) => (Err(refused), None),
-        };
-        // An error is a caller that has gone.
-        let _ = tell.send(answer);
-        if let Some(writer) = writer {
-            generation::supervise(&upstream.0, writer, chat, &shared.limits, accepted).await;
-        }
-    });
-    let (log, new) = told
-        .await
-        .map_err(|_| Problem::new(Code::Internal, "The server met a fault of its own."))??;
+    let started = generation::start(
+        service.store.clone(),
+        upstream.0,
+        chat,
+        idempotency,
+        service.limits.clone(),
+        accepted,
+    )
+    .await?;
+    let (mut response, log) = match started {
+        Started::New(log) => (HttpResponse::Created(), log),
+        Started::Existing(log) => (HttpResponse::Ok(), log),
+    };
     let location = (header::LOCATION, path(&log));
     if wants_events(&request) {
         // No client repeats a POST by itself, so this stream has to end here.
@@ -113,15 +100,10 @@ pub(super) async fn create(
         let viewer = events::viewer(&log, Seq::ZERO, &service, on_drain);
         return Ok(events::head().insert_header(location).body(viewer));
     }
-    let mut response = if new {
-        HttpResponse::Created()
-    } else {
-        HttpResponse::Ok()
-    };
     Ok(response
         .insert_header(location)
         .insert_header(no_store())
-        .json(started(&log)))
+        .json(started_body(&log)))
 }
 
 /// The reply as it stands.
@@ -146,12 +128,12 @@ pub(super) async fn stop(
     snapshot_response(HttpResponse::Accepted(), &log).await
 }
 
-fn started(log: &Log) -> Started {
+fn started_body(log: &Log) -> StartedBody {
     let itself = path(log);
     let status = log
         .end()
         .map_or(State::RUNNING, |end| State::Ended(end.status));
-    Started {
+    StartedBody {
         id: log.id(),
         status,
         created: log.created(),

@@ -1,0 +1,115 @@
+//! Follows upstream's answer: chunks in, events to the log, until the answer ends or falls silent.
+
+use super::{limits::Limits, phase::Phase, run::Run};
+use crate::{
+    event::{ErrorCode, ReplyEvent, Why},
+    idle_timer::IdleTimer,
+    upstream::{self, Chunk, Fault},
+};
+
+/// Writes an answer to the log. Resolves once the model has finished and upstream has nothing more
+/// to say.
+///
+/// # Errors
+///
+/// The [`Fault`] that ended the answer before its finish reason. What came before it is in the log.
+pub(super) async fn follow(
+    reply: &mut upstream::Reply,
+    run: &mut Run,
+    limits: &Limits,
+) -> Result<(), Fault> {
+    run.phase = Phase::Thinking;
+    let mut silence = IdleTimer::new(run.phase.silence_limit(limits));
+    let (mut chunks, mut events) = (Vec::new(), Vec::new());
+    loop {
+        let read = tokio::select! {
+            biased;
+            read = next_chunks(reply, &mut chunks) => read,
+            () = silence.elapsed() => {
+                let ended = run.phase.silence();
+                return ended.map_err(|fault| fault.with_request_id(reply.request_id()));
+            }
+        };
+        // Whatever ends the reply, what came before it is kept.
+        let phase = take(&mut chunks, limits, run, &mut events);
+        run.append(&events)?;
+        events.clear();
+        let phase = phase?;
+        if phase != run.phase {
+            run.phase = phase;
+            silence.restart(phase.silence_limit(limits));
+        } else if phase.any_chunk_ends_silence() {
+            silence.touch();
+        }
+        match read {
+            Ok(upstream::Progress::More) => {}
+            // The text is whole, whatever happens after a finish reason.
+            _ if phase.finish_reason().is_some() => return Ok(()),
+            Ok(upstream::Progress::Ended) => {
+                let cause = "the stream ended without a finish reason";
+                let fault = Fault::new(ErrorCode::UpstreamTruncated, cause);
+                return Err(fault.with_request_id(reply.request_id()));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// Reads until there is a chunk: comments and parts of frames are no sign of life of the model's.
+async fn next_chunks(
+    reply: &mut upstream::Reply,
+    chunks: &mut Vec<Chunk>,
+) -> Result<upstream::Progress, Fault> {
+    loop {
+        let progress = reply.next(chunks).await?;
+        if progress == upstream::Progress::Ended || !chunks.is_empty() {
+            return Ok(progress);
+        }
+    }
+}
+
+/// Turns chunks into events: a chunk with text is one delta. Returns the phase that the reply is in
+/// once these events are in the log.
+///
+/// # Errors
+///
+/// The [`Fault`] of a text over the limit; `events` has what comes before.
+fn take(
+    chunks: &mut Vec<Chunk>,
+    limits: &Limits,
+    run: &mut Run,
+    events: &mut Vec<ReplyEvent>,
+) -> Result<Phase, Fault> {
+    let mut room = limits.bytes.saturating_sub(run.text_bytes());
+    let mut phase = run.phase;
+    for chunk in chunks.drain(..) {
+        run.model = chunk.model.map(String::from).or(run.model.take());
+        run.usage = chunk.usage.or(run.usage.take());
+        if chunk.retracted {
+            phase = Phase::Retracted;
+            if run.deltas > 0 {
+                run.deltas = 0;
+                events.push(ReplyEvent::Replace {
+                    text: String::new(),
+                    why: Why::ContentFilter,
+                });
+            }
+        }
+        if let Some(reason) = chunk.finish {
+            phase = phase.with_finish(reason);
+        }
+        let Some(text) = chunk.text.filter(|_| phase != Phase::Retracted) else {
+            continue;
+        };
+        room = room.checked_sub(text.len() as u64).ok_or_else(|| {
+            let cause = "the text is over MAX_REPLY_BYTES";
+            Fault::new(ErrorCode::TooLong, cause)
+        })?;
+        phase = phase.with_text();
+        run.deltas += 1;
+        run.first_delta
+            .get_or_insert_with(|| run.accepted.elapsed());
+        events.push(ReplyEvent::Delta { text });
+    }
+    Ok(phase)
+}

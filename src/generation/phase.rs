@@ -1,0 +1,116 @@
+//! How far a reply has come, and how long upstream may then be silent.
+
+use std::time::Duration;
+
+use super::limits::Limits;
+use crate::{
+    event::{ErrorCode, FinishReason},
+    upstream::Fault,
+};
+
+/// How long upstream may be silent after a finish reason. Annotations and usage that come sooner
+/// count; some servers then leave the connection open.
+const TAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The phases of a reply, in their order. A later phase never goes back to an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No deployment has responded. The limits of this phase are the retry loop's.
+    Opening,
+    /// A deployment has responded, but without text: the model thinks.
+    Thinking,
+    /// Text is coming in.
+    Streaming,
+    /// The model has finished, for this reason. Annotations and usage may follow.
+    Tail(FinishReason),
+    /// The content filter has retracted the text. Usage may follow; further text is dropped.
+    Retracted,
+}
+
+impl Phase {
+    /// Why the model finished; `None` while it has not.
+    pub(super) const fn finish_reason(self) -> Option<FinishReason> {
+        match self {
+            Self::Opening | Self::Thinking | Self::Streaming => None,
+            Self::Tail(reason) => Some(reason),
+            Self::Retracted => Some(FinishReason::ContentFilter),
+        }
+    }
+
+    /// The phase after some text.
+    pub(super) const fn with_text(self) -> Self {
+        match self {
+            Self::Opening | Self::Thinking | Self::Streaming => Self::Streaming,
+            Self::Tail(_) | Self::Retracted => self,
+        }
+    }
+
+    /// The phase after a finish reason. The first one counts, unless the content filter overrules
+    /// it.
+    pub(super) const fn with_finish(self, reason: FinishReason) -> Self {
+        match (self, reason) {
+            (Self::Opening | Self::Thinking | Self::Streaming, _)
+            | (Self::Tail(_), FinishReason::ContentFilter) => Self::Tail(reason),
+            (Self::Tail(_) | Self::Retracted, _) => self,
+        }
+    }
+
+    /// How long upstream may be silent.
+    pub(super) const fn silence_limit(self, limits: &Limits) -> Duration {
+        match self {
+            Self::Opening | Self::Thinking => limits.first_delta,
+            Self::Streaming => limits.stall,
+            Self::Tail(_) | Self::Retracted => TAIL_TIMEOUT,
+        }
+    }
+
+    /// Whether a chunk without text ends a silence. While the model thinks it does not: the first
+    /// delta has a deadline that only a delta meets.
+    pub(super) const fn any_chunk_ends_silence(self) -> bool {
+        !matches!(self, Self::Opening | Self::Thinking)
+    }
+
+    /// What it means that upstream was silent for the limit: after a finish reason the reply is
+    /// complete.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] that ends the reply in the earlier phases.
+    pub(super) fn silence(self) -> Result<(), Fault> {
+        let cause = match self {
+            Self::Opening | Self::Thinking => "no delta in FIRST_DELTA_SECONDS",
+            Self::Streaming => "no chunk in STALL_SECONDS",
+            Self::Tail(_) | Self::Retracted => return Ok(()),
+        };
+        Err(Fault::new(ErrorCode::UpstreamStalled, cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_finish_reason_counts_unless_the_content_filter_overrules_it() {
+        use FinishReason::{ContentFilter, Length, Stop};
+        let after = |reasons: &[FinishReason]| {
+            let phase = reasons
+                .iter()
+                .fold(Phase::Streaming, |phase, reason| phase.with_finish(*reason));
+            phase.finish_reason()
+        };
+        assert_eq!(after(&[]), None);
+        assert_eq!(after(&[Stop, Length]), Some(Stop));
+        assert_eq!(after(&[Stop, ContentFilter]), Some(ContentFilter));
+        assert_eq!(after(&[ContentFilter, Stop]), Some(ContentFilter));
+        assert_eq!(Phase::Retracted.with_finish(Stop), Phase::Retracted);
+    }
+
+    #[test]
+    fn text_never_leads_back_to_an_earlier_phase() {
+        let tail = Phase::Tail(FinishReason::Stop);
+        assert_eq!(Phase::Thinking.with_text(), Phase::Streaming);
+        assert_eq!(tail.with_text(), tail);
+        assert_eq!(Phase::Retracted.with_text(), Phase::Retracted);
+    }
+}

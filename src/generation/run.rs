@@ -1,0 +1,116 @@
+//! One reply on its way: the log that it is written to, and what is known of it so far.
+
+use std::{sync::Arc, time::Duration};
+
+use log::info;
+use tokio::time::Instant;
+
+use super::{outcome::Outcome, phase::Phase};
+use crate::{
+    event::{End, ErrorCode, FinishReason, ReplyEvent, Status, Timing, Usage},
+    store::{AppendError, LocalLog, Writer},
+    upstream::Fault,
+};
+
+/// What one generation works on.
+#[derive(Debug)]
+pub(super) struct Run {
+    writer: Writer,
+    /// When the POST was accepted.
+    pub(super) accepted: Instant,
+    /// Reached once everything that led to it is in the log.
+    pub(super) phase: Phase,
+    /// How many deltas make up the text.
+    pub(super) deltas: u64,
+    /// From the acceptance to the first delta.
+    pub(super) first_delta: Option<Duration>,
+    /// The model's version.
+    pub(super) model: Option<String>,
+    pub(super) usage: Option<Usage>,
+}
+
+impl Run {
+    pub(super) fn new(writer: Writer, accepted: Instant) -> Self {
+        Self {
+            writer,
+            accepted,
+            phase: Phase::Opening,
+            deltas: 0,
+            first_delta: None,
+            model: None,
+            usage: None,
+        }
+    }
+
+    /// The log that is written.
+    pub(super) const fn log(&self) -> &Arc<LocalLog> {
+        self.writer.log()
+    }
+
+    /// How many bytes of text there are.
+    pub(super) fn text_bytes(&self) -> u64 {
+        self.writer.transcript().bytes()
+    }
+
+    /// Writes events to the log; none is fine.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] with `too_long` if the log is full, or `internal` if it has its `end` already.
+    /// None of the events is in the log then.
+    pub(super) fn append(&mut self, events: &[ReplyEvent]) -> Result<(), Fault> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.writer.append(events).map_err(|error| match error {
+            AppendError::Full => Fault::new(ErrorCode::TooLong, "the log of the reply is full"),
+            AppendError::Ended => {
+                Fault::new(ErrorCode::Internal, "the log of the reply has its end")
+            }
+        })
+    }
+
+    /// Writes the `end`. `interruption` is what ended the reply, if not its own completion.
+    pub(super) fn end(self, interruption: Option<Outcome>) {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (status, reason, error) = match self.outcome(interruption) {
+            Outcome::Completed => (Status::Completed, None, None),
+            Outcome::Stopped(reason) => (Status::Stopped, Some(reason), None),
+            Outcome::Failed(error) => (Status::Failed, None, Some(error)),
+        };
+        let transcript = self.writer.transcript();
+        let end = End {
+            status,
+            finish_reason: self.phase.finish_reason(),
+            reason,
+            model: self.model,
+            usage: self.usage,
+            bytes: transcript.bytes(),
+            sha256: transcript.sha256(),
+            ms: Timing {
+                first: self.first_delta.map(ms),
+                total: ms(self.accepted.elapsed()),
+            },
+            error,
+        };
+        info!(
+            reply = self.writer.log().id().short().as_str(), status:% = end.status,
+            error = end.error.as_ref().map(|error| error.code.to_string()).as_deref(),
+            bytes = end.bytes, deltas = self.deltas,
+            first_ms = end.ms.first, total_ms = end.ms.total;
+            "reply ended"
+        );
+        self.writer.end(end);
+    }
+
+    /// Once the model has finished, the text is whole, and no interruption is a failure.
+    fn outcome(&self, interruption: Option<Outcome>) -> Outcome {
+        match (self.phase.finish_reason(), interruption) {
+            (Some(FinishReason::ContentFilter), _) => Outcome::failed(ErrorCode::ReplyFiltered),
+            (Some(_), _) => Outcome::Completed,
+            (None, Some(outcome)) => outcome,
+            // Work that succeeds leaves a finish reason.
+            (None, None) => Outcome::failed(ErrorCode::Internal),
+        }
+    }
+}

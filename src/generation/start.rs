@@ -1,0 +1,76 @@
+//! Starts a reply on a task of its own.
+
+use std::{rc::Rc, sync::Arc};
+
+use tokio::{sync::oneshot, task::spawn_local, time::Instant};
+
+use super::{limits::Limits, supervise::supervise};
+use crate::{
+    chat::ChatRequest,
+    store::{CreateError, Created, Log, Request, Store},
+    upstream::Upstream,
+};
+
+/// A reply that was asked for.
+#[derive(Clone, Debug)]
+pub enum Started {
+    /// It is being generated.
+    New(Log),
+    /// The same idempotency key had started it before.
+    Existing(Log),
+}
+
+/// Why there is no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The store did not create it.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The task panicked before the reply existed.
+    #[error("the reply could not be started")]
+    Panicked,
+}
+
+/// Starts a reply, or finds the one that the key in `idempotency` started before. `accepted` is when
+/// the POST was accepted: the reply's time counts from then.
+///
+/// The reply does not depend on the caller. If this future is dropped, because a client leaves
+/// during its POST, the reply is generated all the same, and the client finds it by its key.
+///
+/// # Errors
+///
+/// [`StartError`]; no reply was created.
+///
+/// # Panics
+///
+/// Outside of a [`LocalSet`](tokio::task::LocalSet). An HTTP client belongs to one thread, so its
+/// replies do, too.
+pub async fn start(
+    store: Store,
+    upstream: Rc<Upstream>,
+    request: ChatRequest,
+    idempotency: Option<Request>,
+    limits: Limits,
+    accepted: Instant,
+) -> Result<Started, StartError> {
+    let (answer, answered) = oneshot::channel();
+    spawn_local(async move {
+        let created = store.create(idempotency).await;
+        drop(store);
+        let (started, writer) = match created {
+            Ok(Created::New(writer)) => {
+                let log = Log::from(Arc::clone(writer.log()));
+                (Ok(Started::New(log)), Some(writer))
+            }
+            Ok(Created::Existing(log)) => (Ok(Started::Existing(log)), None),
+            Err(error) => (Err(error), None),
+        };
+        // An error means that the caller has gone.
+        let _ = answer.send(started);
+        if let Some(writer) = writer {
+            supervise(&upstream, writer, request, &limits, accepted).await;
+        }
+    });
+    let started = answered.await.map_err(|_| StartError::Panicked)?;
+    Ok(started?)
+}

@@ -1,0 +1,99 @@
+//! Runs a generation to its `end`, whatever happens to it.
+//!
+//! The work is a future that is dropped when something else ends the reply: dropping it closes the
+//! connection to upstream.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt as _;
+use log::{info, warn};
+use tokio::time::{Instant, sleep_until};
+
+use super::{follow::follow, limits::Limits, opening::open, outcome::Outcome, run::Run};
+use crate::{
+    chat::ChatRequest,
+    event::{ErrorCode, Notice, NoticeCode, ReplyEvent, StopReason},
+    store::{StopRequest, Writer},
+    upstream::{Fault, Upstream},
+};
+
+/// Generates one reply. Resolves once its `end` is written.
+pub(super) async fn supervise(
+    upstream: &Upstream,
+    writer: Writer,
+    request: ChatRequest,
+    limits: &Limits,
+    accepted: Instant,
+) {
+    let mut run = Run::new(writer, accepted);
+    let interruption = interruption(&mut run, limits, async |run| {
+        generate(upstream, run, request, limits).await
+    })
+    .await;
+    run.end(interruption);
+}
+
+/// Drives `work` until it is done or something else ends the reply. Returns what ended the reply;
+/// `None` if the work was done.
+pub(super) async fn interruption<W>(run: &mut Run, limits: &Limits, work: W) -> Option<Outcome>
+where
+    W: AsyncFnOnce(&mut Run) -> Result<(), Fault>,
+{
+    let log = Arc::clone(run.log());
+    let name = log.id().short();
+    let deadline = run.accepted + limits.total;
+    info!(reply = name.as_str(); "reply started");
+    tokio::select! {
+        biased;
+        request = log.stop_requested() => Some(match request {
+            StopRequest::Viewer => Outcome::Stopped(StopReason::Viewer),
+            StopRequest::Shutdown => Outcome::failed(ErrorCode::ServerShutdown),
+            // The log already has its end; the connection to upstream is closed all the same.
+            StopRequest::FailedOver => Outcome::failed(ErrorCode::ProducerLost),
+        }),
+        () = log.unread_for(limits.idle_reader) => Some(Outcome::Stopped(StopReason::Unread)),
+        () = sleep_until(deadline) => Some(Outcome::failed(ErrorCode::ReplyTimeout)),
+        worked = AssertUnwindSafe(work(run)).catch_unwind() => match worked {
+            Ok(Ok(())) => None,
+            Ok(Err(fault)) => {
+                warn!(
+                    reply = name.as_str(), code:% = fault.error.code,
+                    request_id = fault.error.request_id.as_deref(), cause:% = fault.cause;
+                    "upstream failed"
+                );
+                Some(Outcome::Failed(fault.error))
+            }
+            Err(_) => Some(Outcome::failed(ErrorCode::Internal)),
+        },
+    }
+}
+
+/// Asks upstream, and follows its answer.
+async fn generate(
+    upstream: &Upstream,
+    run: &mut Run,
+    mut request: ChatRequest,
+    limits: &Limits,
+) -> Result<(), Fault> {
+    let dropped = request.trim_history(limits.history_chars);
+    if dropped > 0 {
+        run.append(&[history_trimmed(dropped, limits.history_chars)])?;
+    }
+    let deadline = run.accepted + limits.total;
+    // Boxed, since it is larger than what follows and would take its room for the reply's life.
+    let mut reply = Box::pin(open(upstream, &request, deadline, run)).await?;
+    drop(request);
+    follow(&mut reply, run, limits).await
+}
+
+fn history_trimmed(dropped: usize, chars: usize) -> ReplyEvent {
+    let messages = if dropped == 1 {
+        "message was"
+    } else {
+        "messages were"
+    };
+    let message = format!(
+        "The oldest {dropped} {messages} left out: a conversation may have {chars} characters."
+    );
+    ReplyEvent::Notice(Notice::new(NoticeCode::HistoryTrimmed, message))
+}
