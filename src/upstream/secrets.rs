@@ -5,7 +5,7 @@
 //! has a type that only a check by form and against the credentials can make. Whatever fails the
 //! check is dropped, never shortened: part of a key is a secret, too.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::RangeInclusive, sync::Arc};
 
 use memchr::memmem;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,12 +13,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The longest model name that is passed on, in bytes. Stops a hostile upstream from growing every
 /// `end`.
 const MAX_MODEL_BYTES: usize = 128;
-/// The longest request id that is passed on, in bytes; Azure's are UUIDs of 36.
-const MAX_REQUEST_ID_BYTES: usize = 128;
+/// How many digits and hyphens a request id has, its prefix apart; a UUID has 36.
+const REQUEST_ID_BYTES: RangeInclusive<usize> = 8..=64;
+/// What may stand before them: Azure uses none of these, OpenAI and gateways do.
+const REQUEST_ID_PREFIXES: [&str; 4] = ["req_", "req-", "chatcmpl-", "resp_"];
 /// A text that shares this many bytes in a row with a credential holds part of it.
 const SHARED_BYTES: usize = 8;
 /// A part of a request id that is at least this long and stands in the request is an echo.
-const ECHO_BYTES: usize = 5;
+const ECHO_BYTES: usize = 8;
 
 /// The credentials that a request carried: what no text that leaves may hold.
 #[derive(Clone, Debug, Default)]
@@ -89,15 +91,20 @@ impl fmt::Display for ModelName {
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Accepts an id of letters, digits and `. _ - : / + =` that holds no credential and repeats
-    /// nothing of `sent`, the body of the request.
+    /// Accepts a UUID or another hexadecimal number, with or without a known prefix, that holds no
+    /// credential and repeats nothing of `sent`, the body of the request. No word has this form.
     pub fn accept(id: &str, secrets: &Secrets, sent: &[u8]) -> Option<Self> {
-        let is_id = (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
-            && id
+        let prefix = REQUEST_ID_PREFIXES
+            .iter()
+            .find(|prefix| id.starts_with(*prefix));
+        let number = &id[prefix.map_or(0, |prefix| prefix.len())..];
+        let is_id = REQUEST_ID_BYTES.contains(&number.len())
+            && number
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-:/+=".contains(&byte));
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         let is_echo = || {
-            id.split(|c: char| !c.is_ascii_alphanumeric())
+            number
+                .split('-')
                 .filter(|part| part.len() >= ECHO_BYTES)
                 .any(|part| memmem::find(sent, part.as_bytes()).is_some())
         };
@@ -132,7 +139,7 @@ mod tests {
     }
 
     fn request_id(id: &str) -> Option<String> {
-        let sent = br#"{"messages":[{"content":"Tell me of the mountain lion."}]}"#;
+        let sent = br#"{"messages":[{"content":"My number is 4929123456781234."}]}"#;
         RequestId::accept(id, &secrets(), sent).map(|id| id.to_string())
     }
 
@@ -167,13 +174,21 @@ mod tests {
     #[test]
     fn a_request_id_passes_by_its_form() {
         for id in [
-            "1f-2",
             "0b0c5c2e-7f4e-4c8f-9a51-3d2f0a9c1b77",
             "req_c79b9a0e2f1ec2a2b6c6",
         ] {
             assert_eq!(request_id(id).as_deref(), Some(id));
         }
-        for bad in ["", "two words", "ü", "a\"b", &"x".repeat(129)] {
+        for bad in [
+            "",
+            "1f-2",
+            "two words",
+            "ü",
+            "mountain-lion",
+            "req_mountain",
+            "other_c79b9a0e2f1ec2a2",
+            &"a".repeat(65),
+        ] {
             assert_eq!(request_id(bad), None, "for {bad:?}");
         }
     }
@@ -187,15 +202,24 @@ mod tests {
             "x/y-5f1c77",
         ] {
             assert_eq!(model(text), None, "for {text}");
-            assert_eq!(request_id(text), None, "for {text}");
         }
-        // The directory is cut off, and held it.
+        // The directory held it, and is cut off.
         assert_eq!(model("/canary-Key-5f1c77/m"), None);
         assert_eq!(model("canary").as_deref(), Some("canary"));
+
+        let mut secrets = Secrets::default();
+        secrets.add(Arc::new(
+            "0123456789abcdef0123456789abcdef".to_owned().into(),
+        ));
+        for id in ["0123456789ABCDEF", "req_00-89abcdef01", "3456789a-0000"] {
+            assert_eq!(RequestId::accept(id, &secrets, b""), None, "for {id}");
+        }
     }
 
     #[test]
     fn an_id_that_repeats_the_request_is_dropped() {
-        assert_eq!(request_id("req-mountain-lion"), None);
+        assert_eq!(request_id("req_4929123456781234"), None);
+        assert_eq!(request_id("00-91234567-00"), None);
+        assert!(request_id("req_4929123456789999").is_some());
     }
 }

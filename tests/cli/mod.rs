@@ -388,36 +388,3 @@ async fn check_says_in_one_sentence_what_is_wrong() {
     let error = refusal(&run("check-none", &["check"], &[]));
     assert!(error.contains("No Azure OpenAI is configured"), "{error}");
 }
-
-#[actix_web::test]
-async fn a_key_that_upstream_quotes_is_not_logged() {
-    let body = r#"{"error":{"message":"Incorrect API key provided: canary-key-5f1c. Bye"}}"#;
-    let answer = format!(
-        "HTTP/1.1 401 No\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let (upstream, _) = crate::support::app::spawn_canned(answer.into_bytes()).await;
-    let serving = Serving::start(
-        "quoted-key",
-        &[
-            ("AZURE_OPENAI_ENDPOINT", &format!("http://{upstream}")),
-            ("AZURE_OPENAI_DEPLOYMENT", "d"),
-            ("AZURE_OPENAI_API_KEY", "canary-key-5f1c"),
-        ],
-    );
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "text/event-stream"),
-    ];
-    let body = Some(r#"{"prompt":"river"}"#);
-    let events = client::send(serving.addr, "POST", "/v1/replies", &headers, body)
-        .await
-        .rest()
-        .await;
-    assert_eq!(proven(&events)["error"]["code"], "upstream_auth");
-    serving.signal("-TERM");
-    let (_, log) = serving.finish();
-    assert!(log.contains("status=401"), "{log}");
-    assert!(!log.contains("Incorrect"), "{log}");
-    assert!(!log.contains("canary-key-5f1c"), "{log}");
-}

@@ -1,10 +1,11 @@
 //! The program as people run it: one run to its end, or a server as a process.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
 };
 
 /// A directory with nothing in it, so that no `.env` of the developer's is read.
@@ -57,7 +58,8 @@ pub fn refusal(output: &Output) -> String {
 pub struct Serving {
     child: Child,
     pub addr: SocketAddr,
-    log: BufReader<std::process::ChildStderr>,
+    /// Read all the time: a full pipe would stop the server.
+    output: Option<[JoinHandle<String>; 2]>,
     _directory: Empty,
 }
 
@@ -69,7 +71,8 @@ impl Serving {
 
     pub fn start_program(program: &Path, directory: Empty, env: &[(&str, &str)]) -> Self {
         let mut command = program_at(program, &directory, &[], env);
-        command.env("PORT", "0").stderr(Stdio::piped());
+        command.env("PORT", "0");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -79,10 +82,11 @@ impl Serving {
             .nth(1)
             .unwrap_or_else(|| panic!("{line}"));
         let port = port.split('/').next().unwrap().parse().unwrap();
+        let stdout = child.stdout.take().unwrap();
         Self {
             child,
             addr: ([127, 0, 0, 1], port).into(),
-            log,
+            output: Some([read(log), read(stdout)]),
             _directory: directory,
         }
     }
@@ -98,12 +102,21 @@ impl Serving {
         );
     }
 
-    /// Waits for the end; gives the exit code and what was logged after the first line.
+    /// Waits for the end; gives the exit code and what was logged after the first line, with
+    /// anything on standard output behind it.
     pub fn finish(mut self) -> (Option<i32>, String) {
-        let mut rest = String::new();
-        self.log.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().code(), rest)
+        let code = self.child.wait().unwrap().code();
+        let output = self.output.take().unwrap();
+        (code, output.map(|reader| reader.join().unwrap()).concat())
     }
+}
+
+fn read(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        from.read_to_string(&mut text).unwrap();
+        text
+    })
 }
 
 impl Drop for Serving {

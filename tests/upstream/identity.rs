@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// The platform's token endpoint. Gives these tokens in turn, the last for ever.
-async fn platform(tokens: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+pub(super) async fn platform(tokens: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let tokens: Vec<String> = tokens.iter().map(|&token| token.to_owned()).collect();

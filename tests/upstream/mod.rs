@@ -4,3 +4,4 @@ mod failures;
 mod fuzz;
 mod identity;
 mod retries;
+mod secrets;
