@@ -1,8 +1,9 @@
-//! The log's lines, on standard error, as text or as JSON; and what may never stand in them.
+//! The log: one line an event on standard error, as text or as JSON, without secrets.
 //!
-//! Keys, prompts and replies never reach the log. Our own lines hold none. Other crates' debug lines
-//! may hold whole requests, so below `warn` only ours are let through, whatever the filter says; and
-//! a panic is logged by its place, since its message may quote the data that caused it.
+//! Keys, prompts and replies never reach the log. This crate logs none of them. Other crates may log
+//! whole requests at their lower levels, so only their warnings and errors pass, whatever the filter
+//! says. A panic is logged by its location alone, because its message may quote the data that caused
+//! it.
 
 use std::io::Write as _;
 
@@ -13,7 +14,7 @@ use log::{
 };
 use serde_json::json;
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people
@@ -22,15 +23,16 @@ pub enum Format {
     Json,
 }
 
-/// Lets another crate's line pass only from this level up.
-const MOST_OF_OTHERS: Level = Level::Warn;
+/// The most verbose level at which other crates are logged.
+const OTHER_CRATES_LEVEL: Level = Level::Warn;
 
-struct Guarded(Logger);
+/// Applies the filter of the user, and [`OTHER_CRATES_LEVEL`] before it.
+struct FilteredLogger(Logger);
 
-impl Log for Guarded {
+impl Log for FilteredLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
-        (ours || metadata.level() <= MOST_OF_OTHERS) && self.0.enabled(metadata)
+        let own = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+        (own || metadata.level() <= OTHER_CRATES_LEVEL) && self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -44,8 +46,8 @@ impl Log for Guarded {
     }
 }
 
-/// Starts logging with an `env_logger` filter such as `info` or `warn,rasta_stream=debug`. A second
-/// call changes nothing.
+/// Installs the logger, with an `env_logger` filter such as `info` or `warn,rasta_stream=debug`. A
+/// second call has no effect.
 pub fn start(format: Format, filter: &str) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter);
@@ -54,12 +56,12 @@ pub fn start(format: Format, filter: &str) {
         Format::Json => builder.format(json_line),
     };
     let logger = builder.build();
-    let most = logger.filter();
-    if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
-        log::set_max_level(most);
+    let max_level = logger.filter();
+    if log::set_boxed_logger(Box::new(FilteredLogger(logger))).is_ok() {
+        log::set_max_level(max_level);
         std::panic::set_hook(Box::new(|info| {
-            let place = info.location().map(ToString::to_string).unwrap_or_default();
-            log::error!(place = place.as_str(); "a task panicked");
+            let location = info.location().map(ToString::to_string).unwrap_or_default();
+            log::error!(location = location.as_str(); "a task panicked");
         }));
     }
 }

@@ -11,126 +11,137 @@ use secrecy::SecretString;
 use super::value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word};
 use crate::logging;
 
-/// What the tokens are for in Azure's public cloud.
+/// The scope of tokens in Azure's public cloud.
 const DEFAULT_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
-/// Entra in Azure's public cloud.
+/// The address of Microsoft Entra ID for Azure's public cloud.
 const DEFAULT_AUTHORITY: &str = "https://login.microsoftonline.com";
 
 /// The settings of `serve` and `check`.
 #[derive(Args, Clone, Debug)]
 #[expect(rustdoc::bare_urls, reason = "the comments are the text of --help")]
 pub struct Settings {
-    /// The Azure OpenAI resource, such as https://NAME.openai.azure.com, in any form the portal
-    /// shows; or the base URL of an OpenAI-compatible server, ending in /v1
-    #[arg(long, env = "AZURE_OPENAI_ENDPOINT")]
+    /// The Azure OpenAI resource, such as https://NAME.openai.azure.com, in any form that the
+    /// portal shows; or the base URL of an OpenAI-compatible server, which ends in /v1
+    #[arg(long, env = "AZURE_OPENAI_ENDPOINT", value_name = "URL")]
     pub azure_openai_endpoint: Option<String>,
 
-    /// Name of the deployment; for an OpenAI-compatible server, of the model
-    #[arg(long, env = "AZURE_OPENAI_DEPLOYMENT")]
+    /// The name of the deployment; for an OpenAI-compatible server, of the model
+    #[arg(long, env = "AZURE_OPENAI_DEPLOYMENT", value_name = "NAME")]
     pub azure_openai_deployment: Option<String>,
 
-    /// The resource's key. Others on this machine can see a flag: better a file or the environment
+    /// One of the resource's keys. Other users of this machine can see flags: prefer a file or the
+    /// environment
     #[arg(long, env = "AZURE_OPENAI_API_KEY", value_name = "KEY")]
     pub azure_openai_api_key: Option<SecretString>,
 
-    /// File that holds the key, for mounted secrets
+    /// A file that contains the key, for mounted secrets
     #[arg(long, env = "AZURE_OPENAI_API_KEY_FILE", value_name = "FILE")]
     pub azure_openai_api_key_file: Option<PathBuf>,
 
-    /// A dated API version such as 2024-10-21 selects the deployments URL; unset, the v1 URL
+    /// A dated API version such as 2024-10-21, which selects the deployments URL; by default the v1
+    /// URL is used
     #[arg(long, env = "AZURE_OPENAI_API_VERSION", value_name = "VERSION")]
     pub azure_openai_api_version: Option<String>,
 
-    /// How to authenticate; the default is key if there is one, else entra for Azure and none for a
-    /// compatible server
-    #[arg(long, env = "AZURE_OPENAI_AUTH", value_enum, ignore_case = true)]
+    /// How to authenticate; the default is key if there is a key, else entra for Azure and none for
+    /// other servers
+    #[arg(
+        long,
+        env = "AZURE_OPENAI_AUTH",
+        value_name = "METHOD",
+        value_enum,
+        ignore_case = true
+    )]
     pub azure_openai_auth: Option<AuthMode>,
 
-    /// What Entra's tokens are for; other clouds, and some gateways, want another scope
+    /// The scope of Entra's tokens; it differs in other clouds and for some gateways
     #[arg(long, env = "AZURE_OPENAI_SCOPE", value_name = "SCOPE", default_value = DEFAULT_SCOPE,
         value_parser = value::scope)]
     pub azure_openai_scope: String,
 
-    /// Entra's tenant, for an application's identity
+    /// The tenant of an application's identity
     #[arg(long, env = "AZURE_TENANT_ID", value_name = "ID")]
     pub azure_tenant_id: Option<String>,
 
-    /// The application, or which of the machine's managed identities; unset, its own
+    /// The application, or one of the machine's managed identities
     #[arg(long, env = "AZURE_CLIENT_ID", value_name = "ID")]
     pub azure_client_id: Option<String>,
 
-    /// The application's secret. Others on this machine can see a flag: better the environment
+    /// The application's secret. Other users of this machine can see flags: prefer the environment
     #[arg(long, env = "AZURE_CLIENT_SECRET", value_name = "SECRET")]
     pub azure_client_secret: Option<SecretString>,
 
-    /// File of a Kubernetes service account's token; AKS sets it for workload identity
+    /// A file with the token of a Kubernetes service account; AKS sets it for workload identity
     #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
     pub azure_federated_token_file: Option<PathBuf>,
 
-    /// Where Entra is; other clouds have their own
+    /// The address of Microsoft Entra ID; it differs in other clouds
     #[arg(long, env = "AZURE_AUTHORITY_HOST", value_name = "URL", default_value = DEFAULT_AUTHORITY,
         value_parser = value::authority)]
     pub azure_authority_host: String,
 
-    /// What the model is told before every conversation; callers cannot change it
-    #[arg(long, env = "SYSTEM_PROMPT", default_value = DEFAULT_SYSTEM_PROMPT, hide_default_value = true)]
+    /// The instructions before every conversation, which callers cannot change; the default is a
+    /// Rastafari poet who answers in rhyme
+    #[arg(long, env = "SYSTEM_PROMPT", value_name = "TEXT", default_value = DEFAULT_SYSTEM_PROMPT, hide_default_value = true)]
     pub system_prompt: String,
 
-    /// The most tokens that a reply may have; unset leaves it to the model
+    /// The most tokens in a reply; by default it is up to the model
     #[arg(long, env = "MAX_OUTPUT_TOKENS", value_name = "N", value_parser = from_1_to::<10_000_000>)]
     pub max_output_tokens: Option<u64>,
 
-    /// Sampling temperature, 0 to 2; unset leaves it to the model (reasoning models refuse it)
+    /// The sampling temperature, from 0 to 2; by default it is up to the model (reasoning models
+    /// refuse it)
     #[arg(long, env = "TEMPERATURE", value_name = "T", value_parser = temperature)]
     pub temperature: Option<f64>,
 
-    /// none, minimal, low, medium, high … as the model knows them; unset leaves it to the model
+    /// The reasoning effort, in the model's own words (none, minimal, low, medium, high); by
+    /// default it is up to the model
     #[arg(long, env = "REASONING_EFFORT", value_name = "EFFORT", value_parser = word)]
     pub reasoning_effort: Option<String>,
 
-    /// The most characters of conversation that are sent; older messages are left out
+    /// The most characters of a conversation that are sent; older messages are left out
     #[arg(long, env = "MAX_HISTORY_CHARS", value_name = "N", default_value_t = 200_000,
         value_parser = from_1_to::<1_000_000_000>)]
     pub max_history_chars: u64,
 
-    /// Address to listen on; 0.0.0.0 for all
-    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
+    /// The address to listen on; 0.0.0.0 for all addresses
+    #[arg(long, env = "HOST", value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = ip_address)]
     pub host: IpAddr,
 
-    /// Port to listen on; 0 lets the system choose
-    #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
+    /// The port to listen on; 0 lets the system choose
+    #[arg(long, env = "PORT", value_name = "PORT", default_value_t = 8080, value_parser = port)]
     pub port: u16,
 
-    /// Threads that serve; the default is one a core
+    /// The number of worker threads; the default is one for each core
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = from_1_to::<1024>)]
     pub workers: Option<u64>,
 
-    /// Folder to serve the page from, for work on it; unset, the page that is built in
+    /// A folder to serve the page from, to work on it; the default is the built-in page
     #[arg(long, env = "STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<PathBuf>,
 
-    /// Silence after which a viewer gets a ping
+    /// The silence after which a viewer gets a ping
     #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub ping_seconds: Duration,
 
-    /// Pad deltas with random characters, so that their lengths do not give the text away
+    /// Pad deltas with random characters, so that their lengths do not reveal the text
     #[arg(long, env = "PAD", value_name = "BOOL", default_value = "true",
         action = clap::ArgAction::Set, value_parser = boolean)]
     pub pad: bool,
 
-    /// How long upstream may take to answer at all
+    /// The longest wait for upstream's response head
     #[arg(long, env = "FIRST_BYTE_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub first_byte_seconds: Duration,
 
-    /// How long from then to the first delta: models think
+    /// The longest wait from then to the first delta (models think)
     #[arg(long, env = "FIRST_DELTA_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub first_delta_seconds: Duration,
 
-    /// The longest silence of upstream's after the first delta
+    /// The longest gap after that
     #[arg(long, env = "STALL_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub stall_seconds: Duration,
 
-    /// The longest that a reply may take in all
+    /// The longest time that a reply may take
     #[arg(long, env = "MAX_REPLY_SECONDS", value_name = "SECONDS", default_value = "900", value_parser = seconds)]
     pub max_reply_seconds: Duration,
 
@@ -139,34 +150,34 @@ pub struct Settings {
         value_parser = from_1_to::<1_073_741_824>)]
     pub max_reply_bytes: u64,
 
-    /// The most replies that are kept, running and ended together
+    /// The most replies in the store; the oldest ended one is evicted
     #[arg(long, env = "MAX_REPLIES", value_name = "N", default_value_t = 10_000,
         value_parser = from_1_to::<10_000_000>)]
     pub max_replies: u64,
 
-    /// How long a reply can be read after its end
+    /// How long a reply is kept after its end
     #[arg(long, env = "RETENTION_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub retention_seconds: Duration,
 
-    /// A reply that nobody reads for so long is stopped, so that nobody pays for it
+    /// A reply without readers for this long is stopped, so that nobody pays for it
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
 
-    /// How long a server that is asked to exit waits for its replies to end
+    /// How long running replies may continue during shutdown
     #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     pub drain_seconds: Duration,
 
     /// redis://USER:PASSWORD@HOST:PORT, or rediss:// for TLS: shares replies with the other
-    /// replicas that have the same; unset, they are in this process's memory. Others on this machine
-    /// can see a flag: better the environment
+    /// replicas that use the same Redis; by default replies are in the memory of this process.
+    /// Other users of this machine can see flags: prefer the environment
     #[arg(long, env = "REDIS_URL", value_name = "URL")]
     pub redis_url: Option<SecretString>,
 
-    /// File of certificates (PEM) that Redis's own is signed with, where that is not a public one
+    /// A PEM file with the CA certificates of Redis, if it does not use a public CA
     #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
     pub redis_ca_file: Option<PathBuf>,
 
-    /// Form of the log's lines
+    /// The format of log lines
     #[arg(
         long,
         env = "LOG_FORMAT",
@@ -177,20 +188,20 @@ pub struct Settings {
     )]
     pub log_format: logging::Format,
 
-    /// What is logged: off, error, warn, info, debug, or a list such as info,rasta_stream=debug
+    /// The log level, off, error, warn, info or debug, or a list such as info,rasta_stream=debug
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub rust_log: String,
 
-    /// The second and further deployments, in order; they have variables and no flags.
+    /// The second and further deployments, in order. They have variables only, no flags.
     #[arg(skip)]
     pub more_deployments: Vec<MoreDeployment>,
 }
 
-/// A deployment by numbered variables, such as `AZURE_OPENAI_DEPLOYMENT_2`. What is absent is
-/// inherited from the first.
+/// The settings of one deployment. Those of a further one come from numbered variables, such as
+/// `AZURE_OPENAI_DEPLOYMENT_2`, and inherit from the first what they leave out.
 #[derive(Clone, Debug, Default)]
 pub struct MoreDeployment {
-    /// N, from 2.
+    /// Its number; 1 is the first deployment, which has no number in its variables.
     pub number: u8,
     /// `AZURE_OPENAI_ENDPOINT_N`
     pub endpoint: Option<String>,
@@ -206,7 +217,7 @@ pub struct MoreDeployment {
     pub auth: Option<AuthMode>,
 }
 
-/// The persona, unless `SYSTEM_PROMPT` says otherwise.
+/// The system prompt unless `SYSTEM_PROMPT` is set.
 pub const DEFAULT_SYSTEM_PROMPT: &str = "You are a warm and wise Rastafari poet. Whatever is asked, \
     always answer in Rastafari style and in rhyming verse: short lines in rhyming couplets, with \
     the rhythm of roots reggae and words such as I and I, irie, Jah, Zion, livity and one love. Be \
@@ -229,10 +240,10 @@ impl MoreDeployment {
 /// How to authenticate with upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AuthMode {
-    /// With the key.
+    /// By the key
     Key,
-    /// With a token of Microsoft Entra ID.
+    /// By a token of Microsoft Entra ID
     Entra,
-    /// Not at all.
+    /// Not at all
     None,
 }

@@ -1,5 +1,5 @@
-//! The HTTP interface: extract, call, answer. Here generations and viewers are started; neither
-//! learns of the other.
+//! The HTTP interface: extract, call, answer. It starts generations and viewers, which do not know
+//! each other.
 
 mod events;
 mod health;
@@ -78,7 +78,7 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
     page.configure(app);
 }
 
-/// What answers the methods that a path does not take.
+/// Answers the methods that a path does not take.
 fn other_methods(allow: &'static str) -> Route {
     web::to(move || async move { Problem::method_not_allowed(allow).error_response() })
 }
@@ -97,7 +97,7 @@ const DEFAULT_HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
-    // The page is asked for anew each time, and answered 304 while it is the same.
+    // The browser revalidates the page each time, and gets a 304 if it has not changed.
     ("cache-control", "no-cache"),
 ];
 
