@@ -8,9 +8,9 @@
 //! that answers some commands and refuses others (it is full, read-only, or the user lacks a right)
 //! counts as down, and is tried again with growing pauses. This module knows nothing of replies.
 
-use std::{fmt, time::Duration};
+use std::{fmt, mem::discriminant, time::Duration};
 
-use log::{debug, info, warn};
+use log::{info, warn};
 use parking_lot::Mutex;
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo as _, Pipeline, ProtocolVersion,
@@ -36,8 +36,8 @@ const UNREACHABLE_RETRY_LIMIT: Duration = Duration::from_millis(500);
 /// The same if Redis refuses to work: somebody has to change something first.
 const REFUSED_RETRY_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that failed sooner than this does not prove that Redis works.
-const STABLE_AFTER: Duration = Duration::from_secs(5);
-/// How often the same fault is logged.
+pub(super) const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// How often the same error is logged.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How many commands may be on their way on one connection; more wait. Without a limit, a server
 /// that has become slow would answer callers that have long given up.
@@ -46,24 +46,19 @@ const IN_FLIGHT_LIMIT: usize = 1024;
 /// replies costs both sides.
 const EXCLUSIVE_LIMIT: usize = 4;
 
-/// Why Redis did not do what it was asked; nobody knows whether it did a part of it.
+const NO_ANSWER: &str = "no answer in time";
+
+/// Why Redis did not do what it was asked, in a few words without secrets. Nobody knows whether it
+/// did a part of it.
 ///
 /// An error that concerns one key or one command only (`WRONGTYPE`, `ERR`) is no `RedisError`: it
 /// stands among the answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RedisError {
     /// There is no answer, or Redis is starting: another connection or a little time can cure it.
-    Unreachable,
+    Unreachable(String),
     /// Redis refuses, and will do so until an administrator changes something.
-    Refused,
-}
-
-/// A [`RedisError`] with its cause, in a few words without secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fault {
-    class: RedisError,
-    cause: String,
-    remedy: Option<&'static str>,
+    Refused(String),
 }
 
 /// An open connection. A cheap handle, to be cloned.
@@ -96,8 +91,8 @@ pub(super) struct Redis {
     replica: Box<str>,
     state: watch::Sender<State>,
     exclusive: Semaphore,
-    /// The last fault that was logged.
-    reported: Mutex<Option<(String, Instant)>>,
+    /// The last error that was logged.
+    reported: Mutex<Option<(RedisError, Instant)>>,
 }
 
 impl Redis {
@@ -110,12 +105,12 @@ impl Redis {
         let redis = Self {
             client: client(options)?,
             replica: replica.into(),
-            state: watch::Sender::new(State::Reconnecting(RedisError::Unreachable)),
+            state: watch::Sender::new(State::Reconnecting(RedisError::Unreachable(String::new()))),
             exclusive: Semaphore::new(EXCLUSIVE_LIMIT),
             reported: Mutex::default(),
         };
         let first = redis.connect(FIRST_EPOCH).await;
-        let first = first.map_err(|fault| fault.to_string())?;
+        let first = first.map_err(|error| error.to_string())?;
         redis.state.send_replace(State::Up(first));
         Ok(redis)
     }
@@ -147,7 +142,7 @@ impl Redis {
     pub(super) fn connection(&self) -> Result<Connection, RedisError> {
         match &*self.state.borrow() {
             State::Up(connection) => Ok(connection.clone()),
-            State::Reconnecting(class) | State::Down(class, _) => Err(*class),
+            State::Reconnecting(error) | State::Down(error, _) => Err(error.clone()),
         }
     }
 
@@ -168,7 +163,7 @@ impl Redis {
     /// How long Redis has been refusing to work; `None` if it does not.
     pub(super) fn refused_for(&self) -> Option<Duration> {
         match &*self.state.borrow() {
-            State::Down(RedisError::Refused, since) => Some(since.elapsed()),
+            State::Down(RedisError::Refused(_), since) => Some(since.elapsed()),
             _ => None,
         }
     }
@@ -185,7 +180,7 @@ impl Redis {
         pipe: &Pipeline,
     ) -> Result<Vec<Value>, RedisError> {
         let answers = ask(&mut connection.inner.clone(), pipe).await;
-        answers.map_err(|fault| self.mark_failed(connection, &fault))
+        answers.inspect_err(|error| self.mark_failed(connection, error))
     }
 
     /// Sends commands that may be repeated: once more on the next connection if this one fails.
@@ -215,11 +210,11 @@ impl Redis {
     /// [`RedisError`] if it cannot be opened.
     pub(super) async fn exclusive(&self) -> Result<(Connection, SemaphorePermit<'_>), RedisError> {
         let permit = self.exclusive.acquire().await;
-        let permit = permit.map_err(|_| RedisError::Unreachable)?;
+        let permit = permit.map_err(|_| unreachable("the server stops"))?;
         let inner = timeout(CONNECT_TIMEOUT, self.dial()).await;
-        let inner = inner.map_err(|_| RedisError::Unreachable)?;
+        let inner = inner.map_err(|_| unreachable(NO_ANSWER))?;
         let connection = Connection {
-            inner: inner.map_err(|fault| fault.class)?,
+            inner: inner?,
             epoch: 0,
             since: Instant::now(),
         };
@@ -228,43 +223,42 @@ impl Redis {
 
     /// Marks a connection as failed because Redis has forgotten what was stored on it.
     pub(super) fn mark_emptied(&self, connection: &Connection) {
-        let fault = Fault::unreachable("it has lost its data");
-        self.mark_failed(connection, &fault);
+        self.mark_failed(connection, &unreachable("it has lost its data"));
     }
 
-    fn mark_failed(&self, connection: &Connection, fault: &Fault) -> RedisError {
+    fn mark_failed(&self, connection: &Connection, error: &RedisError) {
         let was_up = self.state.send_if_modified(|state| {
             let was_up = matches!(&*state, State::Up(up) if up.epoch == connection.epoch);
             if was_up {
-                *state = State::Reconnecting(fault.class);
+                *state = State::Reconnecting(error.clone());
             }
             was_up
         });
         if was_up {
-            self.report("the connection to Redis failed", fault);
+            self.report("the connection to Redis failed", error);
         }
-        fault.class
     }
 
-    fn mark_down(&self, class: RedisError) {
-        self.state.send_modify(|state| match state {
-            State::Down(same, _) if *same == class => {}
-            state => *state = State::Down(class, Instant::now()),
+    fn mark_down(&self, error: RedisError) {
+        self.state.send_modify(|state| {
+            let since = match state {
+                State::Down(same, since) if discriminant(same) == discriminant(&error) => *since,
+                _ => Instant::now(),
+            };
+            *state = State::Down(error, since);
         });
     }
 
-    /// Logs a fault, unless it was logged a moment ago.
-    fn report(&self, message: &str, fault: &Fault) {
-        let cause = fault.to_string();
+    /// Logs an error, unless it was logged a moment ago.
+    fn report(&self, message: &str, error: &RedisError) {
         let mut reported = self.reported.lock();
         let known = reported
             .as_ref()
-            .is_some_and(|(known, when)| *known == cause && when.elapsed() < REPORT_INTERVAL);
-        if known {
-            debug!(cause = cause.as_str(); "{message}");
-        } else {
+            .is_some_and(|(known, when)| known == error && when.elapsed() < REPORT_INTERVAL);
+        if !known {
+            let cause = error.to_string();
             warn!(cause = cause.as_str(); "{message}");
-            *reported = Some((cause, Instant::now()));
+            *reported = Some((error.clone(), Instant::now()));
         }
     }
 
@@ -287,58 +281,45 @@ impl Redis {
             if failed - opened >= STABLE_AFTER {
                 backoff.reset();
             }
-            while let Err(class) = self.connection() {
-                let pause = backoff.next(match class {
-                    RedisError::Unreachable => UNREACHABLE_RETRY_LIMIT,
-                    RedisError::Refused => REFUSED_RETRY_LIMIT,
+            while let Err(error) = self.connection() {
+                let pause = backoff.next(match error {
+                    RedisError::Unreachable(_) => UNREACHABLE_RETRY_LIMIT,
+                    RedisError::Refused(_) => REFUSED_RETRY_LIMIT,
                 });
                 if !pause.is_zero() {
-                    self.mark_down(class);
+                    self.mark_down(error);
                     sleep(pause).await;
                 }
                 epoch += 1;
-                match self.connect_and_restore(epoch, &restore).await {
+                let connected = async {
+                    let connection = self.connect(epoch).await?;
+                    restore(connection.clone()).await?;
+                    Ok(connection)
+                };
+                match connected.await {
                     Ok(connection) => {
                         let down_ms = u64::try_from(failed.elapsed().as_millis());
                         info!(down_ms = down_ms.unwrap_or(u64::MAX); "connected to Redis again");
                         self.state.send_replace(State::Up(connection));
                     }
-                    Err(fault) => {
-                        self.report("Redis cannot be used", &fault);
-                        self.mark_down(fault.class);
+                    Err(error) => {
+                        self.report("Redis cannot be used", &error);
+                        self.mark_down(error);
                     }
                 }
             }
         }
     }
 
-    async fn connect_and_restore<F>(
-        &self,
-        epoch: u64,
-        restore: &impl Fn(Connection) -> F,
-    ) -> Result<Connection, Fault>
-    where
-        F: Future<Output = Result<(), RedisError>>,
-    {
-        let connection = self.connect(epoch).await?;
-        let restored = restore(connection.clone()).await;
-        restored.map_err(|class| Fault {
-            class,
-            cause: "claims could not be restored".to_owned(),
-            remedy: None,
-        })?;
-        Ok(connection)
-    }
-
-    async fn connect(&self, epoch: u64) -> Result<Connection, Fault> {
+    async fn connect(&self, epoch: u64) -> Result<Connection, RedisError> {
         let opened = async {
             let mut inner = self.dial().await?;
             let answers = ask(&mut inner, &commands::check(&self.replica)).await?;
             works(&answers)?;
-            Ok::<_, Fault>(inner)
+            Ok::<_, RedisError>(inner)
         };
         let inner = timeout(CONNECT_TIMEOUT, opened).await;
-        let inner = inner.map_err(|_| Fault::unreachable("no answer in time"))?;
+        let inner = inner.map_err(|_| unreachable(NO_ANSWER))?;
         Ok(Connection {
             inner: inner?,
             epoch,
@@ -346,7 +327,7 @@ impl Redis {
         })
     }
 
-    async fn dial(&self) -> Result<MultiplexedConnection, Fault> {
+    async fn dial(&self) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
@@ -355,21 +336,22 @@ impl Redis {
         let opened = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
-        opened.await.map_err(|error| Fault::from(&error))
+        opened.await.map_err(|error| RedisError::from(&error))
     }
 }
 
-async fn ask(connection: &mut MultiplexedConnection, pipe: &Pipeline) -> Result<Vec<Value>, Fault> {
-    let answers: Vec<Value> = pipe
-        .query_async(connection)
-        .await
-        .map_err(|error| Fault::from(&error))?;
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    pipe: &Pipeline,
+) -> Result<Vec<Value>, RedisError> {
+    let asked = pipe.query_async(connection).await;
+    let answers: Vec<Value> = asked.map_err(|error| RedisError::from(&error))?;
     for answer in &answers {
         if let Value::ServerError(error) = answer
             && error.kind() != Some(ServerErrorKind::ResponseError)
             && error.code() != "WRONGTYPE"
         {
-            return Err(Fault::of_code(error.code()));
+            return Err(of_code(error.code()));
         }
     }
     Ok(answers)
@@ -377,90 +359,66 @@ async fn ask(connection: &mut MultiplexedConnection, pipe: &Pipeline) -> Result<
 
 /// Judges the answers to a check: no command may have failed, and the server must not be a part of
 /// a cluster, which would refuse the keys of other parts.
-fn works(answers: &[Value]) -> Result<(), Fault> {
-    let failed = answers.iter().find_map(|answer| match answer {
-        Value::ServerError(error) => Some(Fault {
-            class: RedisError::Refused,
-            cause: format!("a command failed with {}", error.code()),
-            remedy: Some("it must be Redis 6.2 or later, or Valkey, with all commands enabled"),
-        }),
-        _ => None,
-    });
-    let mode = answers.first().and_then(|answer| match answer {
-        Value::Map(fields) => fields.iter().find_map(|field| match field {
+fn works(answers: &[Value]) -> Result<(), RedisError> {
+    for answer in answers {
+        if let Value::ServerError(error) = answer {
+            let code = error.code();
+            return Err(RedisError::Refused(format!(
+                "a command failed with {code}: it must be Redis 6.2 or later, or Valkey"
+            )));
+        }
+    }
+    let mode = match answers.first() {
+        Some(Value::Map(fields)) => fields.iter().find_map(|field| match field {
             (Value::BulkString(name), Value::BulkString(mode)) if name == b"mode" => Some(mode),
             _ => None,
         }),
         _ => None,
-    });
-    match (failed, mode) {
-        (Some(fault), _) => Err(fault),
-        (None, Some(mode)) if mode == b"cluster" || mode == b"sentinel" => Err(Fault {
-            class: RedisError::Refused,
-            cause: format!("it runs in {} mode", String::from_utf8_lossy(mode)),
-            remedy: Some("REDIS_URL must lead to a single primary"),
-        }),
-        (None, _) => Ok(()),
+    };
+    match mode.map(Vec::as_slice) {
+        Some(b"cluster") => Err(of_code("CLUSTER")),
+        _ => Ok(()),
     }
 }
 
-impl Fault {
-    fn unreachable(cause: &str) -> Self {
-        Self {
-            class: RedisError::Unreachable,
-            cause: cause.to_owned(),
-            remedy: None,
+/// Classifies an error code of Redis.
+fn of_code(code: &str) -> RedisError {
+    let remedy = match code {
+        "NOPERM" => "give the user the rights that deploy/users.acl lists",
+        "NOAUTH" | "WRONGPASS" => "check the user and the password in REDIS_URL",
+        "READONLY" => "REDIS_URL must lead to the primary",
+        "OOM" => "raise maxmemory, or lower RETENTION_SECONDS or MAX_REPLIES",
+        "MISCONF" => "Redis cannot save to its disk: see its log",
+        "NOREPLICAS" => "Redis has fewer replicas than min-replicas-to-write",
+        "CLUSTER" | "CLUSTERDOWN" | "MOVED" | "ASK" | "CROSSSLOT" => {
+            "a cluster is not supported: REDIS_URL must lead to a single primary"
         }
-    }
-
-    /// Classifies an error code of Redis.
-    fn of_code(code: &str) -> Self {
-        let remedy = match code {
-            "NOPERM" => Some("give the user the rights that deploy/users.acl lists"),
-            "NOAUTH" | "WRONGPASS" => Some("check the user and the password in REDIS_URL"),
-            "READONLY" => Some("REDIS_URL must lead to the primary"),
-            "OOM" => Some("raise maxmemory, or lower RETENTION_SECONDS or MAX_REPLIES"),
-            "MISCONF" => Some("Redis cannot save to its disk: see its log"),
-            "NOREPLICAS" => Some("Redis has fewer replicas than min-replicas-to-write"),
-            "CLUSTERDOWN" | "MOVED" | "ASK" | "CROSSSLOT" => {
-                Some("a cluster is not supported: REDIS_URL must lead to a single primary")
-            }
-            // One of the transaction's commands was refused; a check tells which.
-            "EXECABORT" => None,
-            _ => return Self::unreachable(code),
-        };
-        Self {
-            class: RedisError::Refused,
-            cause: code.to_owned(),
-            remedy,
-        }
-    }
+        "EXECABORT" => "a command in a transaction was refused",
+        _ => return unreachable(code),
+    };
+    RedisError::Refused(format!("{code}: {remedy}"))
 }
 
-impl From<&redis::RedisError> for Fault {
+fn unreachable(cause: &str) -> RedisError {
+    RedisError::Unreachable(cause.to_owned())
+}
+
+impl From<&redis::RedisError> for RedisError {
     /// Leaves out whatever a server may have put into an error's text.
     fn from(error: &redis::RedisError) -> Self {
         match error.code() {
-            Some(code) => Self::of_code(code),
-            None if error.is_timeout() => Self::unreachable("no answer in time"),
-            None => Self::unreachable(error.category()),
+            Some(code) => of_code(code),
+            None if error.is_timeout() => unreachable(NO_ANSWER),
+            None => unreachable(error.category()),
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RedisError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause)?;
-        match self.remedy {
-            Some(remedy) => write!(f, ": {remedy}"),
-            None => Ok(()),
-        }
+        let (Self::Unreachable(cause) | Self::Refused(cause)) = self;
+        f.write_str(cause)
     }
-}
-
-/// Says why a connection cannot be used, and what to do.
-pub(super) fn describe(error: &redis::RedisError) -> String {
-    Fault::from(error).to_string()
 }
 
 fn client(options: &ReplicationOptions) -> Result<Client, String> {

@@ -57,8 +57,8 @@ pub(super) async fn fail_over(
     };
     let stored = match read_all(redis, &connection, log).await {
         Ok(stored) => stored,
-        Err(RedisError::Unreachable) => return,
-        Err(RedisError::Refused) => return end_here(log).await,
+        Err(RedisError::Unreachable(_)) => return,
+        Err(RedisError::Refused(_)) => return end_here(log).await,
     };
     let name = log.id().short();
     if stored.ended {
@@ -95,8 +95,8 @@ pub(super) async fn fail_over(
             let _ = redis.ask(&connection, &notify).await;
         }
         // Somebody was quicker, or the next attempt finds out what has changed.
-        Ok(_) | Err(RedisError::Unreachable) => {}
-        Err(RedisError::Refused) => end_here(log).await,
+        Ok(_) | Err(RedisError::Unreachable(_)) => {}
+        Err(RedisError::Refused(_)) => end_here(log).await,
     }
 }
 

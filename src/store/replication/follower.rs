@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -27,9 +27,9 @@ use tokio::{
 use super::{
     commands::{self, InboxRequest, LEASE_TTL, PAGE_EVENTS},
     connection::Redis,
-    entries::{self, Outline},
-    notification::Notification,
-    pubsub::{PubSub, Received, Subscription},
+    entries::{self, Outline, Page},
+    notification::{self, Notification},
+    pubsub::{PubSub, Subscription},
 };
 use crate::{
     event::{ReplyId, Seq},
@@ -75,10 +75,10 @@ pub(super) struct Followers {
 pub(super) struct Follower {
     log: Arc<RemoteLog>,
     leader: String,
-    subscription: Subscription,
     /// When the leader was last told of viewers here.
     marked: Mutex<Option<Instant>>,
-    failing_over: AtomicBool,
+    /// Held by the one task that fails over.
+    pub(super) failover: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Followers {
@@ -135,26 +135,25 @@ impl Followers {
         if ended {
             return log;
         }
-        let follower = {
+        {
             let mut following = self.following.lock();
             if let Some(follower) = following.get(&id) {
                 return Arc::clone(&follower.log);
             }
-            let follower = Arc::new(Follower {
+            let follower = Follower {
                 log: Arc::clone(&log),
                 leader: outline.leader,
-                subscription: self.pubsub.subscribe(id),
                 marked: Mutex::default(),
-                failing_over: AtomicBool::new(false),
-            });
-            following.insert(id, Arc::clone(&follower));
-            follower
-        };
+                failover: Arc::default(),
+            };
+            following.insert(id, Arc::new(follower));
+        }
         let following = Following {
             followers: Arc::clone(self),
-            follower,
+            log: Arc::clone(&log),
         };
-        self.runtime.spawn(async move { following.run().await });
+        let subscription = self.pubsub.subscribe(id);
+        self.runtime.spawn(following.run(subscription));
         log
     }
 }
@@ -163,67 +162,50 @@ impl Followers {
 /// reader that opened in the last moment is closed, and its viewer reconnects.
 struct Following {
     followers: Arc<Followers>,
-    follower: Arc<Follower>,
+    log: Arc<RemoteLog>,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        let log = &self.follower.log;
-        self.followers.following.lock().remove(&log.id());
-        if !log.position().ended {
-            log.invalidate();
+        self.followers.following.lock().remove(&self.log.id());
+        if !self.log.position().ended {
+            self.log.invalidate();
         }
     }
 }
 
 impl Following {
     /// Follows the reply until it ends, or nobody has read it for a while.
-    async fn run(&self) {
-        let Follower {
-            log, subscription, ..
-        } = &*self.follower;
+    async fn run(self, mut subscription: Subscription) {
+        let log = &self.log;
         let mut read = true;
         while !log.position().ended && !log.is_invalid() && log.unread() < LINGER_TIME {
-            if read && self.read().await == Read::More {
+            if std::mem::take(&mut read) && self.read().await.is_some_and(|page| page.full) {
+                read = true;
                 continue;
             }
             read = match timeout(READ_INTERVAL, subscription.next()).await {
-                Ok(Received::Notification(Notification::Events(batch))) => {
-                    log.append(&batch).is_err()
-                }
-                Ok(Received::Notification(Notification::UpTo(seq))) => seq > log.position().seq,
-                Ok(Received::Gap) | Err(_) => true,
+                Ok(message) => match notification::decode(&message) {
+                    Some(Notification::Events(batch)) => log.append(&batch).is_err(),
+                    Some(Notification::UpTo(seq)) => seq > log.position().seq,
+                    None => true,
+                },
+                Err(_) => true,
             };
         }
     }
 
-    /// Reads one page of what follows.
-    async fn read(&self) -> Read {
-        let (redis, log) = (&self.followers.redis, &self.follower.log);
-        let Ok(connection) = redis.connection() else {
-            return Read::Nothing;
-        };
-        let cursor = log.position().seq;
-        let read = commands::read(log.id(), cursor, PAGE_EVENTS);
-        let Ok(answers) = redis.ask(&connection, &read).await else {
-            return Read::Nothing;
-        };
+    /// Reads one page of what follows, if it can be read.
+    async fn read(&self) -> Option<Page> {
+        let redis = &self.followers.redis;
+        let connection = redis.connection().ok()?;
+        let cursor = self.log.position().seq;
+        let read = commands::read(self.log.id(), cursor, PAGE_EVENTS);
+        let answers = redis.ask(&connection, &read).await.ok()?;
         let (_, page) = entries::page(answers, cursor, PAGE_EVENTS);
-        let appended = log.append(&page.batch);
-        if page.full && !page.batch.events.is_empty() && appended.is_ok() {
-            Read::More
-        } else {
-            Read::Nothing
-        }
+        self.log.append(&page.batch).ok()?;
+        Some(page)
     }
-}
-
-#[derive(PartialEq, Eq)]
-enum Read {
-    /// There may be more to read.
-    More,
-    /// There is nothing to read at the moment.
-    Nothing,
 }
 
 impl Follower {
@@ -244,29 +226,6 @@ impl Follower {
             *marked = Some(Instant::now());
             InboxRequest::Read(self.log.id())
         })
-    }
-
-    /// The right to fail over, which one task at a time has until it is dropped; the follower then
-    /// reads what has come of it.
-    pub(super) fn begin_failover(self: Arc<Self>) -> Option<FailoverRight> {
-        let taken = self.failing_over.swap(true, Ordering::AcqRel);
-        (!taken).then(|| FailoverRight(self))
-    }
-}
-
-/// See [`Follower::begin_failover`].
-pub(super) struct FailoverRight(Arc<Follower>);
-
-impl FailoverRight {
-    pub(super) fn follower(&self) -> &Follower {
-        &self.0
-    }
-}
-
-impl Drop for FailoverRight {
-    fn drop(&mut self) {
-        self.0.failing_over.store(false, Ordering::Release);
-        self.0.subscription.interrupt();
     }
 }
 

@@ -62,7 +62,7 @@ impl Heartbeat {
             }
             let beat = match self.redis.connection() {
                 Ok(connection) => self.beat(&connection, &mut seen).await,
-                Err(class) => Err(class),
+                Err(error) => Err(error),
             };
             if beat.is_err() {
                 seen = Seen::default();
@@ -112,7 +112,7 @@ impl Heartbeat {
         {
             // The lease was renewed a moment ago, so somebody has removed all keys.
             self.redis.mark_emptied(connection);
-            return Err(RedisError::Unreachable);
+            return Ok(());
         }
         self.read_inbox(connection, answers.nth(1), seen).await;
         self.find_lost(connection, &followers, leaders.iter().zip(answers), seen);
@@ -181,10 +181,14 @@ impl Heartbeat {
     }
 
     fn fail_over(&self, follower: Arc<Follower>, cause: Cause) {
-        if let Some(right) = follower.begin_failover() {
+        // Otherwise a task does so already.
+        if let Ok(guard) = Arc::clone(&follower.failover).try_lock_owned() {
             let (redis, lifetimes) = (Arc::clone(&self.redis), self.lifetimes);
+            let pubsub = Arc::clone(&self.pubsub);
             tokio::spawn(async move {
-                failover::fail_over(&redis, &lifetimes, right.follower(), cause).await;
+                failover::fail_over(&redis, &lifetimes, &follower, cause).await;
+                pubsub.interrupt(follower.log().id());
+                drop(guard);
             });
         }
     }

@@ -6,15 +6,13 @@
 //! compares what is stored with the log and appends what is missing. If the stored log has diverged,
 //! the leader rewrites it; if another replica has ended it, that `end` stands.
 
-use std::{future::ready, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use log::{info, warn};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use log::warn;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use super::{
     backoff::Backoff,
@@ -42,6 +40,8 @@ const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
 const REFUSED_LOG_TIMEOUT: Duration = LEASE_TTL;
 /// How many ended replies are resynced at once.
 const RESYNC_CONCURRENCY: usize = 8;
+/// How long the resync of an ended reply is tried.
+const RESYNC_TIMEOUT: Duration = Duration::from_secs(60);
 /// The epoch of a log that was not compared with what is stored.
 const NOT_VERIFIED: u64 = 0;
 
@@ -50,16 +50,8 @@ pub(super) struct Leader {
     redis: Arc<Redis>,
     claims: Arc<Claims>,
     lifetimes: Lifetimes,
-    /// How many logs are not yet replicated to their end.
-    unfinished: watch::Sender<usize>,
-}
-
-/// A log that was created; it counts as unfinished until it is replicated.
-pub(super) struct Unreplicated {
-    leader: Arc<Leader>,
-    log: Arc<LocalLog>,
-    /// The epoch in which Redis acknowledged the first event.
-    epoch: u64,
+    /// One task for each log that is not yet replicated to its end.
+    replicating: TaskTracker,
 }
 
 /// What a resync has found or achieved.
@@ -95,49 +87,52 @@ enum Appended {
 
 impl Leader {
     pub(super) fn new(redis: Arc<Redis>, claims: Arc<Claims>, lifetimes: Lifetimes) -> Self {
+        let replicating = TaskTracker::new();
+        // It takes tasks all the same. Only a closed one says when there are none.
+        replicating.close();
         Self {
             redis,
             claims,
             lifetimes,
-            unfinished: watch::Sender::new(0),
+            replicating,
         }
     }
 
     /// Resolves once every log is replicated to its `end`, or is no longer to be.
     pub(super) async fn replicated(&self) {
-        let mut unfinished = self.unfinished.subscribe();
-        // The sender lives in `self`, so this cannot fail.
-        let _ = unfinished.wait_for(|count| *count == 0).await;
+        self.replicating.wait().await;
     }
 
-    /// Stores the first event of a new log, and commits it if Redis acknowledges that. Otherwise it
-    /// is unknown whether the log is stored; replication goes on as after any other failure.
-    pub(super) async fn create(self: &Arc<Self>, log: Arc<LocalLog>) -> Unreplicated {
-        self.unfinished.send_modify(|count| *count += 1);
-        let mut created = Unreplicated {
-            leader: Arc::clone(self),
-            log,
-            epoch: NOT_VERIFIED,
+    /// Stores the first event of a new log, and replicates the log from now on. Returns when Redis
+    /// has acknowledged the event, or when that is unknown: then the log is resynced as after any
+    /// other failure.
+    pub(super) async fn lead(self: &Arc<Self>, log: Arc<LocalLog>) {
+        let first = log.batch_after(Seq::ZERO, 1);
+        let claim = self.claims.get(log.id());
+        let append = commands::append(&self.target(&log, claim.as_ref()), &first);
+        let epoch = match self.redis.ask_twice(&append).await {
+            Ok((answers, connection)) if commands::created(&answers) => {
+                log.commit(Seq(1));
+                connection.epoch
+            }
+            _ => NOT_VERIFIED,
         };
-        let first = created.log.batch_after(Seq::ZERO, 1);
-        let claim = self.claims.get(created.log.id());
-        let target = self.target(&created.log, claim.as_ref());
-        let append = commands::append(&target, &first);
-        if let Ok((answers, connection)) = self.redis.ask_twice(&append).await
-            && commands::created(&answers)
-        {
-            created.epoch = connection.epoch;
-            created.log.commit(Seq(1));
-        }
-        created
+        let this = Arc::clone(self);
+        self.replicating.spawn(async move {
+            let replicated = AssertUnwindSafe(this.replicate(&log, Seq(1), epoch));
+            if replicated.catch_unwind().await.is_err() {
+                // A bug: the readers of this replica do not wait for ever.
+                commit_to_end(&log).await;
+            }
+        });
     }
 
-    async fn replicate(&self, log: &LocalLog, mut epoch: u64) {
-        let mut stored = Seq(1);
+    /// Replicates a log until it is stored to its end. It was stored up to `stored` in this epoch.
+    async fn replicate(&self, log: &LocalLog, mut stored: Seq, mut epoch: u64) {
         let mut changes = self.redis.changes();
         let mut backoff = Backoff::default();
-        let mut failing_since: Option<Instant> = None;
-        while log.appended() != ended_at(stored) {
+        let mut failing_since = None;
+        while epoch == NOT_VERIFIED || log.appended() != ended_at(stored) {
             let connection = match self.redis.state() {
                 State::Up(connection) => connection,
                 State::Reconnecting(_) => {
@@ -171,11 +166,10 @@ impl Leader {
                 }
                 continue;
             }
-            let pause = backoff.next(RESYNC_RETRY_LIMIT);
             if failing_since.get_or_insert_with(Instant::now).elapsed() >= REFUSED_LOG_TIMEOUT {
                 log.commit(log.appended().seq);
             }
-            sleep(pause).await;
+            sleep(backoff.next(RESYNC_RETRY_LIMIT)).await;
             match self.resync(&connection, log, stored).await {
                 Ok(Resync::StoredTo(seq)) => {
                     (stored, epoch) = (seq, connection.epoch);
@@ -183,6 +177,41 @@ impl Leader {
                 }
                 Ok(Resync::EndedElsewhere) => return commit_to_end(log).await,
                 Ok(Resync::Interrupted) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Resyncs the replies that have ended and are still kept, on each new connection, for as long
+    /// as it is polled. Running replies do so by themselves.
+    pub(super) async fn resync_ended(self: Arc<Self>, memory: Memory) {
+        let mut changes = self.redis.changes();
+        let mut epoch = FIRST_EPOCH;
+        loop {
+            let is_new = |state: &State| matches!(state, State::Up(up) if up.epoch != epoch);
+            // The sender lives in `redis`, so this cannot fail.
+            let Ok(connection) = changes
+                .wait_for(is_new)
+                .await
+                .map(|_| self.redis.connection())
+            else {
+                return;
+            };
+            let Ok(connection) = connection else { continue };
+            epoch = connection.epoch;
+            let all = stream::iter(memory.ended_logs()).for_each_concurrent(
+                RESYNC_CONCURRENCY,
+                async |log: Arc<LocalLog>| {
+                    let resync = self.replicate(&log, log.appended().seq, NOT_VERIFIED);
+                    // One that cannot be stored must not keep others waiting.
+                    let _ = timeout(RESYNC_TIMEOUT, resync).await;
+                },
+            );
+            let mut next = self.redis.changes();
+            let is_newer = |state: &State| matches!(state, State::Up(up) if up.epoch != epoch);
+            tokio::select! {
+                () = all => {}
+                // They are all to be resynced once more.
+                _ = next.wait_for(is_newer) => {}
             }
         }
     }
@@ -296,83 +325,6 @@ impl Leader {
             claim,
             lifetimes: &self.lifetimes,
         }
-    }
-
-    /// Resyncs the replies that have ended and are still kept, on each new connection, for as long
-    /// as it is polled. Running replies do so by themselves.
-    pub(super) async fn resync_ended(self: Arc<Self>, memory: Memory) {
-        let mut changes = self.redis.changes();
-        let mut epoch = FIRST_EPOCH;
-        let mut pending: Vec<Arc<LocalLog>> = Vec::new();
-        let mut backoff = Backoff::default();
-        loop {
-            let connection = self.redis.connection();
-            let connection = connection
-                .ok()
-                .filter(|connection| connection.epoch != epoch || !pending.is_empty());
-            let Some(connection) = connection else {
-                // The sender lives in `redis`, so this cannot fail.
-                let _ = changes.changed().await;
-                continue;
-            };
-            if connection.epoch != epoch {
-                epoch = connection.epoch;
-                pending = memory.ended_logs();
-                backoff.reset();
-            }
-            sleep(backoff.next(RESYNC_RETRY_LIMIT)).await;
-            pending = stream::iter(pending)
-                .map(|log| {
-                    let (leader, connection) = (&self, &connection);
-                    async move {
-                        let complete = leader.complete(connection, &log).await;
-                        (complete != Ok(true)).then_some(log)
-                    }
-                })
-                .buffer_unordered(RESYNC_CONCURRENCY)
-                .filter_map(ready)
-                .collect()
-                .await;
-        }
-    }
-
-    /// Resyncs a log that has ended. `Ok(false)` if somebody else writes to the stored log.
-    async fn complete(&self, connection: &Connection, log: &LocalLog) -> Result<bool, RedisError> {
-        let last = log.appended().seq;
-        let mut stored = match self.resync(connection, log, last).await? {
-            Resync::StoredTo(seq) => seq,
-            Resync::EndedElsewhere => return Ok(true),
-            Resync::Interrupted => return Ok(false),
-        };
-        if stored < last {
-            let name = log.id().short();
-            info!(reply = name.as_str(), events = last.0 - stored.0; "storing an ended reply again");
-        }
-        while stored < last {
-            let batch = limited(log.batch_after(stored, BATCH_EVENTS_LIMIT));
-            if self.append(connection, log, &batch).await? == Appended::Diverged {
-                return Ok(false);
-            }
-            stored = batch.position().seq;
-        }
-        Ok(true)
-    }
-}
-
-impl Unreplicated {
-    /// Replicates the log until it has ended.
-    pub(super) async fn replicate(self) {
-        let replicated = AssertUnwindSafe(self.leader.replicate(&self.log, self.epoch));
-        if replicated.catch_unwind().await.is_err() {
-            // A bug: the readers of this replica do not wait for ever.
-            commit_to_end(&self.log).await;
-        }
-    }
-}
-
-impl Drop for Unreplicated {
-    fn drop(&mut self) {
-        self.leader.unfinished.send_modify(|count| *count -= 1);
     }
 }
 

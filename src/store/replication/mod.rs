@@ -34,7 +34,7 @@ use uuid::Uuid;
 use self::{
     claims::{Attempt, Claims},
     commands::{Claim, Lifetimes},
-    connection::Redis,
+    connection::{Redis, RedisError},
     follower::Followers,
     heartbeat::Heartbeat,
     leader::Leader,
@@ -57,12 +57,6 @@ const CLAIM_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// This process as one of several replicas. Its work in the background ends when it is dropped.
 pub(super) struct Replication {
-    parts: Arc<Parts>,
-    #[expect(dead_code, reason = "dropping it ends the tasks")]
-    tasks: JoinSet<()>,
-}
-
-struct Parts {
     memory: Memory,
     redis: Arc<Redis>,
     claims: Arc<Claims>,
@@ -70,6 +64,8 @@ struct Parts {
     followers: Arc<Followers>,
     /// Where all work for Redis is done, whichever worker has asked for it.
     runtime: Handle,
+    #[expect(dead_code, reason = "dropping it ends the tasks")]
+    background: JoinSet<()>,
 }
 
 impl fmt::Debug for Replication {
@@ -95,9 +91,9 @@ impl Replication {
         };
         let replica = Uuid::new_v4().to_string();
         let redis = Arc::new(Redis::open(options, &replica).await?);
-        let pubsub = Arc::<PubSub>::default();
-        let listener = pubsub.open(&redis).await;
-        let listener = listener.map_err(|error| connection::describe(&error))?;
+        let (pubsub, listener) = PubSub::new(Arc::clone(&redis));
+        let listening = listener.open().await;
+        let listening = listening.map_err(|error| RedisError::from(&error).to_string())?;
         let claims = Claims::new(Arc::clone(&redis), memory.clone(), lifetimes);
         let claims = Arc::new(claims);
         let leader = Leader::new(Arc::clone(&redis), Arc::clone(&claims), lifetimes);
@@ -114,92 +110,85 @@ impl Replication {
         let (on_evict, evicted) = mpsc::unbounded_channel();
         memory.on_evict(on_evict);
 
-        let mut tasks = JoinSet::new();
+        let mut background = JoinSet::new();
         let (connected, restored) = (Arc::clone(&redis), Arc::clone(&claims));
-        tasks.spawn(async move {
+        background.spawn(async move {
             let restore = |connection| Arc::clone(&restored).restore(connection);
             connected.keep_connected(restore).await;
         });
-        tasks.spawn(pubsub.listen(Arc::clone(&redis), listener));
-        tasks.spawn(heartbeat.run());
-        tasks.spawn(Arc::clone(&leader).resync_ended(memory.clone()));
-        tasks.spawn(remove_evicted(
+        background.spawn(listener.run(listening));
+        background.spawn(heartbeat.run());
+        background.spawn(Arc::clone(&leader).resync_ended(memory.clone()));
+        background.spawn(remove_evicted(
             Arc::clone(&redis),
             Arc::clone(&claims),
             evicted,
         ));
-        let parts = Parts {
+        Ok(Self {
             memory,
             redis,
             claims,
             leader,
             followers,
             runtime: Handle::current(),
-        };
-        Ok(Self {
-            parts: Arc::new(parts),
-            tasks,
+            background,
         })
     }
 
     /// Whether Redis can be used at the moment.
     pub(super) fn is_up(&self) -> bool {
-        self.parts.redis.connection().is_ok()
+        self.redis.connection().is_ok()
     }
 
     /// Resolves once other replicas can read every `end` that was written here.
     pub(super) async fn replicated(&self) {
-        self.parts.leader.replicated().await;
-    }
-
-    /// As [`Store::create`](super::Store::create).
-    pub(super) async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
-        let parts = Arc::clone(&self.parts);
-        // On a task of its own: a caller that leaves must not leave half a reply behind.
-        let created = self
-            .parts
-            .runtime
-            .spawn(async move { parts.create(request).await });
-        created.await.unwrap_or(Err(Unavailable.into()))
+        self.leader.replicated().await;
     }
 
     /// As [`Store::find`](super::Store::find).
     pub(super) async fn find(&self, id: ReplyId) -> Result<Option<Log>, Unavailable> {
-        self.parts.find(id).await
-    }
-}
-
-impl Parts {
-    async fn find(&self, id: ReplyId) -> Result<Option<Log>, Unavailable> {
         if let Some(log) = self.memory.find(id) {
             return Ok(Some(log.into()));
         }
         Ok(self.followers.find(id).await?.map(Log::from))
     }
 
-    async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
+    /// As [`Store::create`](super::Store::create).
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        request: Option<Request>,
+    ) -> Result<Created, CreateError> {
+        let this = Arc::clone(self);
+        // On a task of its own: a caller that leaves must not leave half a reply behind.
+        let created = self
+            .runtime
+            .spawn(async move { this.create_here(request).await });
+        created.await.unwrap_or(Err(Unavailable.into()))
+    }
+
+    async fn create_here(&self, request: Option<Request>) -> Result<Created, CreateError> {
         let id = ReplyId::random();
-        let claim = request.map(|request| Claim::new(id, &request));
-        if let Some(claim) = &claim
-            && let Some(existing) = self.existing_or_claim(id, claim).await?
+        if let Some(request) = request
+            && let Some(log) = self
+                .existing_or_claim(id, &Claim::new(id, &request))
+                .await?
         {
-            return Ok(Created::Existing(existing));
+            return Ok(Created::Existing(log));
         }
-        let connected = self.redis.connection_soon().await;
-        let opened = match connected {
-            Ok(_) => self.memory.open(id),
-            Err(_) => Err(Unavailable.into()),
+        let opened = match self.redis.connection_soon().await {
+            Err(_) if !self.memory.is_draining() => Err(Unavailable.into()),
+            _ => self.memory.open(id),
         };
-        let writer = match opened {
-            Ok(writer) => writer,
+        match opened {
+            Ok(writer) => {
+                self.leader.lead(Arc::clone(writer.log())).await;
+                Ok(Created::New(writer))
+            }
             Err(error) => {
                 self.claims.release(id).await;
-                return Err(error);
+                Err(error)
             }
-        };
-        let unreplicated = self.leader.create(Arc::clone(writer.log())).await;
-        self.runtime.spawn(unreplicated.replicate());
-        Ok(Created::New(writer))
+        }
     }
 
     /// The reply that an idempotency key leads to already; `None` once the key leads to `id`.
