@@ -164,7 +164,8 @@ async fn the_first_run_without_any_setting_serves_the_page_and_a_verse() {
 async fn a_program_alone_in_an_empty_folder_serves_the_page() {
     let directory = Empty::new("alone");
     let alone = directory.0.join("rasta-stream");
-    std::fs::copy(env!("CARGO_BIN_EXE_rasta-stream"), &alone).unwrap();
+    // No copy: a file that was open for writing when another test forked cannot be run.
+    std::fs::hard_link(env!("CARGO_BIN_EXE_rasta-stream"), &alone).unwrap();
     let serving = Serving::start_program(&alone, directory, &[]);
     for (path, words) in [("/", "<title>"), ("/app.js", "import")] {
         let file = client::send(serving.addr, "GET", path, &[], None).await;
