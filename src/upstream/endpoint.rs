@@ -1,15 +1,15 @@
-//! What people paste as an endpoint, turned into the URL to POST to.
+//! Turns an endpoint, in any form in which people paste it, into the URL to POST to.
 //!
-//! Azure's portal, its samples and other servers' manuals each show another form: a bare host, the
-//! address with `/openai` or `/openai/v1`, a whole "target URI" with deployment and API version.
-//! All of them work. This module is pure: it resolves no name and opens no connection.
+//! Azure's portal, its samples and the manuals of other servers show different forms: a bare host, an
+//! address with `/openai` or `/openai/v1`, a whole "target URI" with deployment and API version. All
+//! of them work. This module does no I/O.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// Hosts that are Azure's own, whatever the path. Sources: the Azure OpenAI v1 reference, the
+/// Domains of Azure's own hosts, whatever the path. Sources: the Azure OpenAI v1 reference, the
 /// Azure Government and Azure China pages, API Management's default domains.
 const AZURE_DOMAINS: [&str; 6] = [
     ".azure.com",
@@ -20,7 +20,7 @@ const AZURE_DOMAINS: [&str; 6] = [
     ".azure-api.cn",
 ];
 
-/// API versions that belong to the v1 URL, where a dated one belongs to the deployments URL.
+/// API versions of the v1 URL. A dated version belongs to the deployments URL.
 const V1_API_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
 
 /// Where to send a chat completion, and how.
@@ -28,22 +28,22 @@ const V1_API_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
 pub struct Endpoint {
     /// The whole URL, query included.
     pub url: Url,
-    /// The deployment (for Azure) or model (for others); goes into the body as `model`.
+    /// The deployment (for Azure) or the model (for others): `model` in the body.
     pub deployment: String,
-    /// Whose server it is.
+    /// The kind of server.
     pub kind: EndpointKind,
 }
 
-/// Whose server an endpoint is: it decides the header that carries the key.
+/// The kind of server, which decides the header that carries the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointKind {
-    /// Azure OpenAI, or a gateway before it: `api-key`.
+    /// Azure OpenAI, or a gateway in front of it: `api-key`.
     Azure,
     /// Any server with an OpenAI-compatible API: `Authorization: Bearer`, and the key is optional.
     Compatible,
 }
 
-/// Why an endpoint cannot be used. The texts follow a setting's name in a start-up error.
+/// Why an endpoint cannot be used. The texts name the setting and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not a URL.
@@ -51,13 +51,13 @@ pub enum EndpointError {
         "AZURE_OPENAI_ENDPOINT is not an address: set it to one such as https://NAME.openai.azure.com"
     )]
     NotAUrl,
-    /// Another scheme than HTTP.
+    /// A scheme other than HTTP.
     #[error("AZURE_OPENAI_ENDPOINT must begin with https:// (or http:// for a local server)")]
     Scheme,
     /// `user:password@`.
     #[error("AZURE_OPENAI_ENDPOINT must hold no user name or password: use AZURE_OPENAI_API_KEY")]
     Credentials,
-    /// A path that is not known on an Azure host.
+    /// An unknown path on an Azure host.
     #[error(
         "AZURE_OPENAI_ENDPOINT has a path that Azure OpenAI does not have: set it to https://NAME.openai.azure.com alone"
     )]
@@ -72,14 +72,14 @@ pub enum EndpointError {
     ApiVersion,
 }
 
-/// Works out where to POST.
+/// Determines the URL to POST to.
 ///
-/// `deployment` and `api_version` are the settings of those names; where they are absent, what the
-/// pasted address says of them counts. No API version at all means Azure's v1 URL.
+/// `deployment` and `api_version` are the settings of those names. Where one is absent, the address
+/// itself may name it. Without any API version the URL is Azure's v1 URL.
 ///
 /// # Errors
 ///
-/// [`EndpointError`], each with its remedy.
+/// [`EndpointError`], which names the remedy.
 pub fn resolve(
     endpoint: &str,
     deployment: Option<&str>,
@@ -175,9 +175,9 @@ fn parse(endpoint: &str) -> Result<Url, EndpointError> {
     Ok(url)
 }
 
-/// A pasted path, taken apart at `openai`.
+/// A pasted path, split at `openai`.
 struct Path {
-    /// What stands before `openai` (a gateway's own prefix), or all of it where there is none.
+    /// The segments before `openai` (a gateway's own prefix), or all segments if there is none.
     prefix: Vec<String>,
     family: Family,
 }
@@ -190,7 +190,7 @@ enum Family {
     OpenAiV1,
     /// `…/openai/deployments/NAME`
     Deployments(String),
-    /// Anything else, nothing included.
+    /// Anything else, or no path at all.
     Other,
 }
 
@@ -238,8 +238,8 @@ impl Path {
     }
 }
 
-/// On Azure's own hosts a path other than `/openai…` is either a gateway's prefix or a paste of
-/// another product's address, of which two are so common that they are understood.
+/// On Azure's own hosts a path other than `/openai…` is either the prefix of a gateway or the address
+/// of another product. Two such addresses are common enough to be accepted.
 fn gateway_prefix(url: &Url, prefix: Vec<String>) -> Result<Vec<String>, EndpointError> {
     let host = url.host_str().unwrap_or_default();
     if host.contains(".azure-api.") {
@@ -288,177 +288,4 @@ fn set_path(url: &mut Url, segments: &[String]) -> Result<(), EndpointError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(endpoint: &str, deployment: &str, version: Option<&str>) -> String {
-        resolve(endpoint, Some(deployment), version)
-            .unwrap()
-            .url
-            .to_string()
-    }
-
-    #[test]
-    fn every_form_that_people_paste_leads_to_the_v1_url() {
-        for pasted in [
-            "https://r.openai.azure.com",
-            "https://r.openai.azure.com/",
-            "r.openai.azure.com",
-            "  https://r.openai.azure.com//  ",
-            "https://r.openai.azure.com/openai",
-            "https://r.openai.azure.com/openai/",
-            "https://r.openai.azure.com/openai/v1",
-            "https://r.openai.azure.com/openai/v1/",
-            "https://r.openai.azure.com/openai/v1/chat/completions",
-            "https://r.openai.azure.com/openai/v1/responses",
-            "https://r.openai.azure.com/openai/deployments/d",
-            "https://r.openai.azure.com/openai/deployments/other/chat/completions",
-            "https://r.openai.azure.com/v1",
-            "https://r.openai.azure.com/#overview",
-        ] {
-            assert_eq!(
-                url(pasted, "d", None),
-                "https://r.openai.azure.com/openai/v1/chat/completions",
-                "for {pasted}"
-            );
-        }
-        for pasted in [
-            "https://r.services.ai.azure.com/api/projects/p",
-            "https://r.services.ai.azure.com/models",
-        ] {
-            assert_eq!(
-                url(pasted, "d", None),
-                "https://r.services.ai.azure.com/openai/v1/chat/completions"
-            );
-        }
-    }
-
-    #[test]
-    fn an_api_version_leads_to_the_deployments_url() {
-        for pasted in [
-            "https://r.openai.azure.com",
-            "https://r.openai.azure.com/openai/v1",
-            "https://r.openai.azure.com/openai/deployments/x?api-version=2023-05-15",
-        ] {
-            assert_eq!(
-                url(pasted, "my dep", Some("2024-10-21")),
-                "https://r.openai.azure.com/openai/deployments/my%20dep/chat/completions?api-version=2024-10-21",
-                "for {pasted}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_target_uri_says_everything_by_itself() {
-        let pasted = "https://r.cognitiveservices.azure.com/openai/deployments/my%2Ddep/chat/completions?api-version=2025-01-01-preview";
-        let endpoint = resolve(pasted, None, None).unwrap();
-        assert_eq!(endpoint.deployment, "my-dep");
-        assert_eq!(
-            endpoint.url.as_str(),
-            "https://r.cognitiveservices.azure.com/openai/deployments/my-dep/chat/completions?api-version=2025-01-01-preview"
-        );
-    }
-
-    #[test]
-    fn words_for_versions_belong_to_the_v1_url() {
-        assert_eq!(
-            url("https://r.openai.azure.com", "d", Some("preview")),
-            "https://r.openai.azure.com/openai/v1/chat/completions?api-version=preview"
-        );
-        assert_eq!(
-            url(
-                "https://r.openai.azure.com/openai/v1/?api-version=preview",
-                "d",
-                None
-            ),
-            "https://r.openai.azure.com/openai/v1/chat/completions?api-version=preview"
-        );
-    }
-
-    #[test]
-    fn a_gateways_prefix_is_kept() {
-        for (pasted, expected) in [
-            (
-                "https://g.azure-api.net/team/openai",
-                "https://g.azure-api.net/team/openai/v1/chat/completions",
-            ),
-            (
-                "https://g.azure-api.net/team",
-                "https://g.azure-api.net/team/openai/v1/chat/completions",
-            ),
-            (
-                "https://llm.example.com/team",
-                "https://llm.example.com/team/openai/v1/chat/completions",
-            ),
-        ] {
-            let endpoint = resolve(pasted, Some("d"), None).unwrap();
-            assert_eq!(endpoint.url.as_str(), expected);
-            assert_eq!(endpoint.kind, EndpointKind::Azure);
-        }
-    }
-
-    #[test]
-    fn a_path_that_ends_in_v1_is_any_compatible_server() {
-        for (pasted, expected) in [
-            (
-                "http://localhost:11434/v1",
-                "http://localhost:11434/v1/chat/completions",
-            ),
-            (
-                "localhost:11434/v1/",
-                "http://localhost:11434/v1/chat/completions",
-            ),
-            (
-                "http://127.0.0.1:8000/v1/chat/completions",
-                "http://127.0.0.1:8000/v1/chat/completions",
-            ),
-            (
-                "https://api.example.com/openai/v1",
-                "https://api.example.com/openai/v1/chat/completions",
-            ),
-            (
-                "https://api.example.com/v1?tier=a",
-                "https://api.example.com/v1/chat/completions?tier=a",
-            ),
-        ] {
-            let endpoint = resolve(pasted, Some("m"), Some("2024-10-21")).unwrap();
-            assert_eq!(endpoint.url.as_str(), expected);
-            assert_eq!(endpoint.kind, EndpointKind::Compatible);
-        }
-    }
-
-    #[test]
-    fn a_local_address_without_a_path_is_azures() {
-        let endpoint = resolve("http://127.0.0.1:9000", Some("d"), None).unwrap();
-        assert_eq!(
-            endpoint.url.as_str(),
-            "http://127.0.0.1:9000/openai/v1/chat/completions"
-        );
-        assert_eq!(endpoint.kind, EndpointKind::Azure);
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused() {
-        use EndpointError::*;
-        for (pasted, version, error) in [
-            ("", None, NotAUrl),
-            ("https://", None, NotAUrl),
-            ("two words", None, NotAUrl),
-            ("ftp://r.openai.azure.com", None, Scheme),
-            ("https://me:secret@r.openai.azure.com", None, Credentials),
-            ("https://r.openai.azure.com/openai/assistants", None, Path),
-            ("https://r.openai.azure.com", Some("latest-ish"), ApiVersion),
-            ("https://r.openai.azure.com", Some("2024-1-1"), ApiVersion),
-        ] {
-            assert_eq!(
-                resolve(pasted, Some("d"), version),
-                Err(error),
-                "for {pasted}"
-            );
-        }
-        assert_eq!(
-            resolve("https://r.openai.azure.com", None, None),
-            Err(NoDeployment)
-        );
-    }
-}
+mod tests;

@@ -1,11 +1,10 @@
 //! Server-sent events, decoding side: bytes from upstream in, [`Frame`]s out.
 //!
 //! Follows the [HTML standard][spec] for every sequence of bytes, with two deliberate differences:
-//! lines and frames have a bound, and what a stream leaves unfinished at its end can be had from
-//! [`Decoder::finish`] where a browser drops it, since servers exist that forget the last blank
-//! line.
+//! lines and frames are bounded, and [`Decoder::finish`] returns a frame that the stream left
+//! unfinished, where a browser drops it: some servers omit the last blank line.
 //!
-//! This module does no input or output, and knows nothing of JSON or of Azure.
+//! This module does no I/O, and knows nothing of JSON or of Azure.
 //!
 //! [spec]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
@@ -13,8 +12,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// The longest line, and the most data in one frame, in bytes. Stops an upstream that never ends
-/// its line from filling the memory; Azure's longest measured lines are below 2 KiB.
+/// The longest line, and the most data in one frame. Stops an upstream that never ends its line from
+/// filling the memory. The longest lines measured from Azure have less than 2 KiB.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
 
 /// One event of the stream, as the standard dispatches it.
@@ -24,7 +23,7 @@ pub struct Frame<'a> {
     pub event: Cow<'a, str>,
     /// The `data` lines, joined by line feeds. Invalid UTF-8 has become U+FFFD.
     pub data: Cow<'a, str>,
-    /// The last event id so far: it outlives its frame.
+    /// The last event id so far. It outlives its frame.
     pub id: &'a str,
 }
 
@@ -33,23 +32,23 @@ pub struct Frame<'a> {
 #[error("a line or frame of the event stream is longer than {MAX_FRAME_BYTES} bytes")]
 pub struct TooLong;
 
-/// A push decoder: give it bytes as they come, split anywhere.
+/// An incremental decoder: takes bytes as they come, split anywhere.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
-    /// The frame's data so far, each line with a line feed behind it.
+    /// The frame's data so far; a line feed follows each line.
     data: Vec<u8>,
     event: Vec<u8>,
     id: String,
     /// How much of a leading byte order mark has been seen.
     mark: Mark,
-    /// The last byte was a carriage return, so that a line feed now is part of the same line end.
+    /// The last byte was a carriage return: a line feed now belongs to the same line end.
     after_cr: bool,
     recognized: bool,
 }
 
-/// What has been seen of the byte order mark that may open a stream.
+/// How much of the byte order mark has been seen that may begin a stream.
 #[derive(Debug, Default)]
 enum Mark {
     #[default]
@@ -62,11 +61,11 @@ enum Mark {
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Decoder {
-    /// Decodes `bytes` and calls `on_frame` for every frame that they complete.
+    /// Decodes `bytes` and calls `on_frame` for each frame that they complete.
     ///
     /// # Errors
     ///
-    /// [`TooLong`]; the decoder is then of no more use.
+    /// [`TooLong`]. The decoder cannot be used any more.
     pub fn push(
         &mut self,
         mut bytes: &[u8],
@@ -86,7 +85,7 @@ impl Decoder {
                 bytes = rest;
             } else {
                 self.mark = Mark::Past;
-                // Not a mark after all: its first bytes belong to the line.
+                // It is no byte order mark: its bytes belong to the line.
                 self.line.extend_from_slice(&BYTE_ORDER_MARK[..seen]);
             }
         }
@@ -121,8 +120,8 @@ impl Decoder {
         self.keep(bytes)
     }
 
-    /// Ends the stream, and hands out the frame that was not followed by a blank line, if there is
-    /// one. Its last line may be cut anywhere.
+    /// Ends the stream, and calls `on_frame` for a frame that no blank line follows. Its last line
+    /// may be cut anywhere.
     ///
     /// # Errors
     ///
@@ -136,8 +135,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether any line so far was one of an event stream: a comment or a known field. If none was
-    /// the body is something else, such as a proxy's page.
+    /// Whether any line so far belongs to an event stream: a comment or a known field. If none does,
+    /// the body is something else, such as the page of a proxy.
     #[must_use]
     pub fn has_recognized(&self) -> bool {
         self.recognized
@@ -183,8 +182,8 @@ impl Decoder {
             b"id" if !value.contains(&0) => {
                 self.id = String::from_utf8_lossy(value).into_owned();
             }
-            // A comment has an empty field name. `retry` would mean something only to a client
-            // that reconnects, and a POST cannot be repeated.
+            // A comment has an empty field name. `retry` concerns clients that reconnect, and a POST
+            // cannot be repeated.
             _ => {}
         }
         Ok(())
@@ -204,207 +203,4 @@ impl Decoder {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    type Owned = (String, String, String);
-
-    fn decode_in(parts: &[&[u8]]) -> Vec<Owned> {
-        let mut frames = Vec::new();
-        let mut decoder = Decoder::default();
-        for part in parts {
-            decoder
-                .push(part, |frame| {
-                    frames.push((frame.event.into(), frame.data.into(), frame.id.into()));
-                })
-                .unwrap();
-        }
-        frames
-    }
-
-    fn data_of(bytes: &[u8]) -> Vec<String> {
-        decode_in(&[bytes])
-            .into_iter()
-            .map(|(_, data, _)| data)
-            .collect()
-    }
-
-    /// The oddities of the standard: what the stream is, and the data of its frames.
-    const VECTORS: &[(&[u8], &[&str])] = &[
-        (b"data: a\n\n", &["a"]),
-        (b"data:a\n\n", &["a"]),
-        (b"data:  a\n\n", &[" a"]),
-        (b"data\n\n", &[""]),
-        (b"data:\n\n", &[""]),
-        (b"data\ndata\n\n", &["\n"]),
-        (b"data: a\ndata: b\n\n", &["a\nb"]),
-        (b"data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
-        (b"data: a\r\rdata: b\r\r", &["a", "b"]),
-        (b"data: a\n\rdata: b\r\n\n", &["a", "b"]),
-        (b"\xEF\xBB\xBFdata: a\n\n", &["a"]),
-        (b"\xEF\xBB\xBF\xEF\xBB\xBFdata: a\n\ndata: b\n\n", &["b"]),
-        (b"\xEF\xBBdata: a\n\ndata: b\n\n", &["b"]),
-        (b": comment\n\ndata: a\n\n", &["a"]),
-        (b":\n\n\n\ndata: a\n\n", &["a"]),
-        (b"event: x\n\ndata: a\n\n", &["a"]),
-        (b"unknown: x\ndata: a\nDATA: b\n\n", &["a"]),
-        (b"data: a:b: c\n\n", &["a:b: c"]),
-        (b"data: a", &[]),
-        (b"data: a\n", &[]),
-        (
-            "data: \u{1F1EF}\u{1F1F2} é\n\n".as_bytes(),
-            &["\u{1F1EF}\u{1F1F2} é"],
-        ),
-        (b"data: \xFF\xC3\n\n", &["\u{FFFD}\u{FFFD}"]),
-        (b"data: a\0b\n\n", &["a\0b"]),
-        (b"data: \xEF\xBB\xBFa\n\n", &["\u{FEFF}a"]),
-        (b"comment: :\nretry: 10\ndata: a\n\n", &["a"]),
-    ];
-
-    #[test]
-    fn the_oddities_of_the_standard_are_decoded() {
-        for (bytes, expected) in VECTORS {
-            assert_eq!(data_of(bytes), *expected, "for {}", bytes.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn every_split_gives_the_same_frames() {
-        for (bytes, expected) in VECTORS {
-            let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            let whole = decode_in(&[bytes]);
-            assert_eq!(decode_in(&single), whole, "for {}", bytes.escape_ascii());
-            assert_eq!(whole.len(), expected.len());
-            for at in 0..bytes.len() {
-                let (head, tail) = bytes.split_at(at);
-                let split = decode_in(&[head, &[], tail]);
-                assert_eq!(split, whole, "for {} at {at}", bytes.escape_ascii());
-            }
-        }
-    }
-
-    #[test]
-    fn event_names_belong_to_one_frame_and_ids_to_all_that_follow() {
-        let frames =
-            decode_in(&[b"event: error\nid: 7\ndata: a\n\ndata: b\nid: 8\0\n\nid\ndata: c\n\n"]);
-        let expected = [("error", "a", "7"), ("", "b", "7"), ("", "c", "")];
-        let expected: Vec<Owned> = expected
-            .iter()
-            .map(|(e, d, i)| ((*e).to_owned(), (*d).to_owned(), (*i).to_owned()))
-            .collect();
-        assert_eq!(frames, expected);
-    }
-
-    #[test]
-    fn a_body_that_is_no_event_stream_is_told_apart() {
-        for (body, is_one) in [
-            (&b"<html>\n<style>a: b</style>\n"[..], false),
-            (b"{\"id\": \"data\"}", false),
-            (b"", false),
-            (b": keep-alive\n", true),
-            (b"retry: 10\n\n", true),
-            (b"data: x", true),
-        ] {
-            let mut decoder = Decoder::default();
-            decoder.push(body, |_| {}).unwrap();
-            decoder.finish(|_| {}).unwrap();
-            assert_eq!(
-                decoder.has_recognized(),
-                is_one,
-                "for {}",
-                body.escape_ascii()
-            );
-        }
-    }
-
-    #[test]
-    fn what_the_end_leaves_unfinished_can_be_had() {
-        for bytes in [&b"data: [DONE]"[..], b"data: [DONE]\n", b"data: [DONE]\r"] {
-            let mut decoder = Decoder::default();
-            decoder
-                .push(bytes, |_| panic!("no blank line came"))
-                .unwrap();
-            let mut frames = Vec::new();
-            decoder
-                .finish(|frame| frames.push(frame.data.into_owned()))
-                .unwrap();
-            assert_eq!(frames, ["[DONE]"]);
-        }
-        let mut decoder = Decoder::default();
-        decoder.push(b"data: a\n\n: bye", |_| {}).unwrap();
-        decoder.finish(|_| panic!("nothing was left")).unwrap();
-    }
-
-    #[test]
-    fn a_line_without_an_end_is_refused_at_the_bound() {
-        let mut decoder = Decoder::default();
-        let block = [b'x'; 4096];
-        let pushed = (0..)
-            .take_while(|_| decoder.push(&block, |_| {}).is_ok())
-            .count();
-        assert_eq!(pushed * block.len(), MAX_FRAME_BYTES);
-    }
-
-    #[test]
-    fn a_frame_that_its_unfinished_last_line_makes_too_long_is_refused() {
-        let mut decoder = Decoder::default();
-        let half = "x".repeat(MAX_FRAME_BYTES / 2);
-        decoder
-            .push(format!("data: {half}\ndata: {half}").as_bytes(), |_| {})
-            .unwrap();
-        assert_eq!(decoder.finish(|_| panic!("it is too long")), Err(TooLong));
-    }
-
-    #[test]
-    fn a_frame_of_many_lines_is_refused_at_the_bound() {
-        let mut decoder = Decoder::default();
-        let line = format!("data: {}\n", "x".repeat(1023));
-        let pushed = (0..)
-            .take_while(|_| decoder.push(line.as_bytes(), |_| {}).is_ok())
-            .count();
-        assert_eq!(pushed, MAX_FRAME_BYTES / 1024);
-    }
-
-    /// The other decoder, as the oracle: lenient cases where it differs by design are left out of
-    /// the generated input (invalid UTF-8, which it refuses).
-    fn oracle(bytes: &[u8]) -> Vec<String> {
-        use futures_util::{FutureExt as _, StreamExt as _, stream};
-        let body = stream::iter([Ok::<_, std::convert::Infallible>(
-            bytes::Bytes::copy_from_slice(bytes),
-        )]);
-        let events = sse_stream::SseStream::from_bytes_stream(body).collect::<Vec<_>>();
-        let events = events.now_or_never().expect("all bytes are there");
-        events
-            .into_iter()
-            .filter_map(|event| event.unwrap().data)
-            .collect()
-    }
-
-    proptest! {
-        #[test]
-        fn any_stream_split_anywhere_decodes_as_the_oracle_says(
-            pieces in prop::collection::vec(
-                prop::sample::select(vec![
-                    "data", "data:", "data: ", ":", "event: x", "id: 1", "\n", "\n\n", "\r", "\r\n",
-                    "\r\n\r\n", "a", " ", "é", "\u{1F981}", "{\"x\":1}", "retry: 5", "\u{FEFF}",
-                ]),
-                0..40,
-            ),
-            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-        ) {
-            let mut text = pieces.concat().into_bytes();
-            // Ends every frame, for the oracle hands out what is unfinished.
-            text.extend_from_slice(b"\n\n");
-            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).collect();
-            at.extend([0, text.len()]);
-            at.sort_unstable();
-            let parts: Vec<&[u8]> = at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
-            let split: Vec<String> =
-                decode_in(&parts).into_iter().map(|(_, data, _)| data).collect();
-            prop_assert_eq!(&split, &data_of(&text));
-            prop_assert_eq!(split, oracle(&text));
-        }
-    }
-}
+mod tests;

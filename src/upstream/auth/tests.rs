@@ -19,34 +19,33 @@ use tokio::{
 use super::{source::Http, *};
 use crate::{config::Config, event::ErrorCode, upstream::IdentityOptions};
 
-/// What the stand-in says next; the last is said for ever.
+/// A response of the fake server. The last one of a list is repeated for ever.
 #[derive(Clone)]
-enum Say {
-    Answer(u16, String),
-    After(Duration, String),
-    Nothing,
+enum Scripted {
+    Response(u16, String),
+    Delayed(Duration, String),
+    Silence,
 }
 
-/// Entra and IMDS on a loopback port, with what they were asked: the request's bytes as text, the
-/// address that was meant before them.
+/// Entra and IMDS on a loopback port. Keeps each request as text, and the URL that it was meant for.
 #[derive(Clone, Debug)]
-struct StandIn {
+struct FakeEntra {
     addr: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-    meant: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    urls: Arc<Mutex<Vec<String>>>,
 }
 
-impl StandIn {
-    async fn start(says: impl IntoIterator<Item = Say>) -> Self {
+impl FakeEntra {
+    async fn start(script: impl IntoIterator<Item = Scripted>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stand_in = Self {
+        let fake = Self {
             addr: listener.local_addr().unwrap(),
-            asked: Arc::default(),
-            meant: Arc::default(),
+            requests: Arc::default(),
+            urls: Arc::default(),
         };
-        let (mut says, asked) = (
-            says.into_iter().collect::<VecDeque<_>>(),
-            Arc::clone(&stand_in.asked),
+        let (mut script, requests) = (
+            script.into_iter().collect::<VecDeque<_>>(),
+            Arc::clone(&fake.requests),
         );
         tokio::spawn(async move {
             loop {
@@ -56,44 +55,46 @@ impl StandIn {
                     assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "cut");
                 }
                 let text = String::from_utf8(bytes).unwrap();
-                // The question whether anybody is there.
+                // The probe whether there is a metadata service.
                 if text.contains("/metadata/") && !text.to_lowercase().contains("metadata: true") {
                     respond(&mut stream, 400, "{}").await;
                     continue;
                 }
-                asked.lock().push(text);
-                let say = if says.len() > 1 {
-                    says.pop_front().unwrap()
+                requests.lock().push(text);
+                let next = if script.len() > 1 {
+                    script.pop_front().unwrap()
                 } else {
-                    says[0].clone()
+                    script[0].clone()
                 };
                 tokio::spawn(async move {
-                    match say {
-                        Say::Answer(status, body) => respond(&mut stream, status, &body).await,
-                        Say::After(wait, body) => {
+                    match next {
+                        Scripted::Response(status, body) => {
+                            respond(&mut stream, status, &body).await;
+                        }
+                        Scripted::Delayed(wait, body) => {
                             tokio::time::sleep(wait).await;
                             respond(&mut stream, 200, &body).await;
                         }
-                        Say::Nothing => std::future::pending().await,
+                        Scripted::Silence => std::future::pending().await,
                     }
                 });
             }
         });
-        stand_in
+        fake
     }
 
     fn identity(&self, flags: &[&str], times: Timing, cli: &str) -> Identity {
-        let (stand_in, cli) = (self.clone(), Arc::new(Cli(cli.to_owned())));
+        let (fake, cli) = (self.clone(), Arc::new(Cli(cli.to_owned())));
         let tls = Tls::new().unwrap();
         Identity::start_with(&config(flags), &tls, times, move |source| {
-            source.http = Arc::new(Redirected(stand_in, Arc::clone(&source.http)));
+            source.http = Arc::new(Redirected(fake, Arc::clone(&source.http)));
             source.executor = Some(cli);
         })
         .unwrap()
     }
 
     fn count(&self) -> usize {
-        self.asked.lock().len()
+        self.requests.lock().len()
     }
 }
 
@@ -114,20 +115,20 @@ async fn respond(stream: &mut tokio::net::TcpStream, status: u16, body: &str) {
         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    // Who asked may have gone.
+    // The client may have closed the connection.
     let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
 }
 
-/// Sends what is meant for Azure to the stand-in, over our own client.
+/// Sends every request to the fake server instead of Azure, over this program's own client.
 #[derive(Debug)]
-struct Redirected(StandIn, Http);
+struct Redirected(FakeEntra, Http);
 
 #[async_trait]
 impl HttpClient for Redirected {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let mut request = request.clone();
         let url = request.url_mut();
-        self.0.meant.lock().push(url.to_string());
+        self.0.urls.lock().push(url.to_string());
         url.set_scheme("http").unwrap();
         url.set_ip_host(self.0.addr.ip()).unwrap();
         url.set_port(Some(self.0.addr.port())).unwrap();
@@ -135,7 +136,7 @@ impl HttpClient for Redirected {
     }
 }
 
-/// Azure CLI is this shell script.
+/// A shell script in place of Azure CLI.
 #[derive(Debug)]
 struct Cli(String);
 
@@ -165,7 +166,7 @@ fn config(flags: &[&str]) -> IdentityOptions {
     Config::from_flags(flags).unwrap().identity.unwrap()
 }
 
-fn hasty() -> Timing {
+fn short() -> Timing {
     Timing {
         token_timeout: Duration::from_millis(500),
         fetch_timeout: Duration::from_millis(700),
@@ -174,19 +175,19 @@ fn hasty() -> Timing {
     }
 }
 
-/// Entra's answer.
-fn entra(token: &str, seconds: u64) -> Say {
-    Say::Answer(
+/// A response of Entra's.
+fn entra(token: &str, seconds: u64) -> Scripted {
+    Scripted::Response(
         200,
         format!(r#"{{"token_type":"Bearer","expires_in":{seconds},"access_token":"{token}"}}"#),
     )
 }
 
-/// A managed identity's answer, with its time as a string.
-fn managed(token: &str) -> Say {
+/// A response of a managed identity, which has its time as a string.
+fn managed(token: &str) -> Scripted {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let end = now.as_secs() + 3600;
-    Say::Answer(
+    Scripted::Response(
         200,
         format!(
             r#"{{"access_token":"{token}","expires_on":"{end}","resource":"r","token_type":"Bearer"}}"#
@@ -208,7 +209,7 @@ fn cause(outcome: Result<Token, Fault>) -> String {
 
 #[tokio::test]
 async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
-    let entra = StandIn::start([entra("t1", 3600)]).await;
+    let entra = FakeEntra::start([entra("t1", 3600)]).await;
     let flags = [
         &SECRET[..],
         &[
@@ -223,10 +224,10 @@ async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
     assert!(token.header().unwrap().is_sensitive());
     assert!(!format!("{token:?} {identity:?}").contains("t1"));
     assert_eq!(
-        *entra.meant.lock(),
+        *entra.urls.lock(),
         ["https://login.microsoftonline.us/tenant/oauth2/v2.0/token"]
     );
-    let asked = entra.asked.lock()[0].clone();
+    let asked = entra.requests.lock()[0].clone();
     for part in [
         "client_id=app",
         "client_secret=canary-s3cret",
@@ -240,11 +241,11 @@ async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_told_with_its_remedy_and_without_itself() {
+async fn a_wrong_secret_is_reported_with_its_remedy_and_never_quoted() {
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret canary-s3cret provided.\r\nTrace ID: 1 eyJ0.e.x","error_codes":[7000215]}"#;
-    let entra = StandIn::start([Say::Answer(401, body.to_owned())]).await;
+    let entra = FakeEntra::start([Scripted::Response(401, body.to_owned())]).await;
     let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
-    // A failure too is shared.
+    // A failure is shared, too.
     let all = futures_util::future::join_all((0..20).map(|_| identity.token())).await;
     assert_eq!(entra.count(), 1);
     for outcome in all {
@@ -258,8 +259,8 @@ async fn a_wrong_secret_is_told_with_its_remedy_and_without_itself() {
 }
 
 #[tokio::test]
-async fn workload_identity_presents_what_the_file_holds_now() {
-    let entra = StandIn::start([entra("t1", 0), entra("t2", 3600)]).await;
+async fn workload_identity_sends_the_current_content_of_the_file() {
+    let entra = FakeEntra::start([entra("t1", 0), entra("t2", 3600)]).await;
     let file = std::env::temp_dir().join(format!("rasta-federated-{}", std::process::id()));
     std::fs::write(&file, "assertion-1").unwrap();
     let flag = format!("--azure-federated-token-file={}", file.display());
@@ -268,7 +269,7 @@ async fn workload_identity_presents_what_the_file_holds_now() {
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     std::fs::write(&file, "assertion-2").unwrap();
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t2");
-    let asked = entra.asked.lock().clone();
+    let asked = entra.requests.lock().clone();
     assert!(asked[0].contains("client_assertion=assertion-1"));
     assert!(asked[1].contains("client_assertion=assertion-2"));
     std::fs::remove_file(&file).unwrap();
@@ -280,15 +281,15 @@ async fn workload_identity_presents_what_the_file_holds_now() {
 }
 
 #[tokio::test]
-async fn the_machines_identity_is_asked_of_imds_by_its_resource() {
-    let imds = StandIn::start([managed("m1")]).await;
+async fn imds_is_asked_for_the_resource_of_the_scope() {
+    let imds = FakeEntra::start([managed("m1")]).await;
     let identity = imds.identity(&["--azure-client-id=mine"], Timing::default(), NO_CLI);
     let token = identity.token().await.unwrap();
     assert_eq!(value(&token), "Bearer m1");
-    // The string of seconds was understood.
+    // The seconds are understood although they are a string.
     let left = token.until - Instant::now();
     assert!((3500..3600).contains(&left.as_secs()), "{left:?}");
-    let meant = imds.meant.lock().clone();
+    let meant = imds.urls.lock().clone();
     let asked = meant.last().unwrap();
     assert!(
         asked.starts_with("http://169.254.169.254/metadata/identity/oauth2/token?"),
@@ -299,12 +300,12 @@ async fn the_machines_identity_is_asked_of_imds_by_its_resource() {
 }
 
 #[tokio::test]
-async fn a_machine_without_identity_falls_back_to_azure_cli_and_then_says_all() {
-    let none = Say::Answer(
+async fn a_machine_without_identity_falls_back_to_azure_cli_and_reports_both() {
+    let none = Scripted::Response(
         400,
         r#"{"error":"invalid_request","error_description":"Identity not found"}"#.to_owned(),
     );
-    let imds = StandIn::start([none]).await;
+    let imds = FakeEntra::start([none]).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let signed_in = format!(
         r#"echo '{{"accessToken":"c1","expires_on":{},"tokenType":"Bearer"}}'"#,
@@ -332,18 +333,18 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_then_says_all() 
 }
 
 #[tokio::test]
-async fn an_imds_that_is_being_updated_is_asked_again() {
-    let gone = Say::Answer(410, "{}".to_owned());
-    let imds = StandIn::start([gone, managed("m1")]).await;
+async fn an_imds_that_is_being_updated_is_retried() {
+    let gone = Scripted::Response(410, "{}".to_owned());
+    let imds = FakeEntra::start([gone, managed("m1")]).await;
     let identity = imds.identity(&[], Timing::default(), NO_CLI);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer m1");
     assert_eq!(imds.count(), 2);
 }
 
 #[tokio::test]
-async fn a_source_that_says_nothing_costs_a_bounded_time() {
-    let entra = StandIn::start([Say::Nothing]).await;
-    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+async fn a_silent_source_costs_a_bounded_time() {
+    let entra = FakeEntra::start([Scripted::Silence]).await;
+    let identity = entra.identity(&SECRET, short(), NO_CLI);
     let begun = Instant::now();
     let said = cause(identity.token().await);
     assert!(begun.elapsed() < Duration::from_secs(2));
@@ -351,16 +352,16 @@ async fn a_source_that_says_nothing_costs_a_bounded_time() {
         said.contains("AZURE_CLIENT_SECRET") && said.contains("within 0.5 s"),
         "{said}"
     );
-    // The fetch that still ran is given up too, and its failure shared.
+    // The fetch that still ran is abandoned too, and its failure is shared.
     let said = cause(identity.token().await);
     assert!(said.contains("within 0.7 s"), "{said}");
-    // An IMDS that says nothing is as good as none.
+    // A silent IMDS counts as none.
     let patient = Timing {
         token_timeout: Duration::from_secs(5),
         ..Timing::default()
     };
     let begun = Instant::now();
-    let deaf = StandIn {
+    let deaf = FakeEntra {
         addr: TcpListener::bind("127.0.0.1:0")
             .await
             .unwrap()
@@ -374,10 +375,10 @@ async fn a_source_that_says_nothing_costs_a_bounded_time() {
 }
 
 #[tokio::test]
-async fn a_hundred_askers_on_two_threads_cause_one_request() {
+async fn a_hundred_queries_on_two_threads_cause_one_request() {
     let body = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t1"}"#;
-    let slow = Say::After(Duration::from_millis(200), body.to_owned());
-    let entra = StandIn::start([slow]).await;
+    let slow = Scripted::Delayed(Duration::from_millis(200), body.to_owned());
+    let entra = FakeEntra::start([slow]).await;
     let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
     let workers: Vec<_> = (0..2)
         .map(|_| {
@@ -401,16 +402,16 @@ async fn a_hundred_askers_on_two_threads_cause_one_request() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_early_while_the_old_one_is_still_handed_out() {
+async fn a_token_is_renewed_early_while_the_old_one_is_still_used() {
     let slow = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t2"}"#;
-    let slow = Say::After(Duration::from_millis(200), slow.to_owned());
-    let entra = StandIn::start([entra("t1", 4), slow]).await;
-    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+    let slow = Scripted::Delayed(Duration::from_millis(200), slow.to_owned());
+    let entra = FakeEntra::start([entra("t1", 4), slow]).await;
+    let identity = entra.identity(&SECRET, short(), NO_CLI);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     assert_eq!(entra.count(), 1);
     tokio::time::sleep(Duration::from_millis(2100)).await;
-    // At once, although the fetch takes its time.
+    // At once, although a fetch is running.
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t2");
@@ -418,10 +419,10 @@ async fn a_token_is_renewed_early_while_the_old_one_is_still_handed_out() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_harms_nobody_while_the_token_is_good() {
-    let away = Say::Answer(400, r#"{"error":"temporarily_away"}"#.to_owned());
-    let entra = StandIn::start([entra("t1", 4), away]).await;
-    let identity = entra.identity(&SECRET, hasty(), NO_CLI);
+async fn a_failed_renewal_harms_nobody_while_the_token_is_valid() {
+    let away = Scripted::Response(400, r#"{"error":"temporarily_away"}"#.to_owned());
+    let entra = FakeEntra::start([entra("t1", 4), away]).await;
+    let identity = entra.identity(&SECRET, short(), NO_CLI);
     identity.token().await.unwrap();
     tokio::time::sleep(Duration::from_millis(2100)).await;
     for _ in 0..3 {
@@ -432,8 +433,8 @@ async fn a_failed_renewal_harms_nobody_while_the_token_is_good() {
 }
 
 #[tokio::test]
-async fn a_token_that_many_find_refused_is_replaced_once_and_not_again_soon() {
-    let entra = StandIn::start([entra("t1", 3600), entra("t2", 3600)]).await;
+async fn a_token_that_many_requests_find_refused_is_replaced_once() {
+    let entra = FakeEntra::start([entra("t1", 3600), entra("t2", 3600)]).await;
     let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
     let first = identity.token().await.unwrap();
     let all = (0..50).map(|_| identity.replace(&first));
@@ -447,7 +448,7 @@ async fn a_token_that_many_find_refused_is_replaced_once_and_not_again_soon() {
 }
 
 #[test]
-fn tokens_are_renewed_five_minutes_before_their_end_or_halfway() {
+fn tokens_are_renewed_five_minutes_before_they_expire_or_halfway() {
     let early = |seconds| {
         let token = Token::new("t".to_owned().into(), Duration::from_secs(seconds), 1);
         (token.renew_at - Instant::now()).as_secs_f64().round() as u64
