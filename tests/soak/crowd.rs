@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::support::{
     client::{self, soon},
+    http::{self, Decoder},
     redis::Redis,
     replica::Replica,
 };
@@ -125,8 +126,10 @@ pub async fn watch_to_the_end(addr: SocketAddr, path: String) -> (Vec<client::Ev
 /// Sends the request for a reply's events, and reads nothing.
 pub async fn knock(addr: SocketAddr, path: &str, cursor: u64) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
-    let head = format!("GET {path}/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {cursor}\r\n\r\n");
-    stream.write_all(head.as_bytes()).await?;
+    let cursor = cursor.to_string();
+    let headers = [("Last-Event-ID", cursor.as_str())];
+    let request = http::request("GET", &format!("{path}/events"), "x", &headers, None);
+    stream.write_all(&request).await?;
     Ok(stream)
 }
 
@@ -179,27 +182,16 @@ impl Script {
     /// to its end, or as far as the script of a reply that still runs goes.
     pub async fn check(&self, stream: &mut TcpStream, cursor: u64) {
         let expected = self.after(cursor);
-        let (mut raw, mut body, mut at) = (Vec::with_capacity(16 << 10), Vec::new(), None);
+        let (mut response, mut piece) = (Decoder::new("GET"), vec![0; 16 << 10]);
         loop {
-            let read = soon("more of a storm's answer", stream.read_buf(&mut raw)).await;
-            assert!(
-                read.unwrap() > 0,
-                "cut after {} bytes of {}",
-                body.len(),
-                self.path
-            );
-            if at.is_none() {
-                let head = raw.windows(4).position(|four| four == b"\r\n\r\n");
-                assert!(
-                    raw.starts_with(b"HTTP/1.1 200 "),
-                    "{:?}",
-                    String::from_utf8_lossy(&raw)
-                );
-                at = head.map(|head| head + 4);
-            }
-            let ended = at.as_mut().is_some_and(|at| dechunk(&raw, at, &mut body));
-            let stored = stored(&body);
-            if ended {
+            let read = soon("more of a storm's answer", stream.read(&mut piece)).await;
+            let read = read.unwrap();
+            let received = response.body.len();
+            assert!(read > 0, "cut after {received} bytes of {}", self.path);
+            response.push(&piece[..read]).unwrap();
+            assert!(matches!(response.status(), None | Some(200)));
+            let stored = stored(&response.body);
+            if response.is_complete() {
                 assert!(
                     self.ended && stored == expected,
                     "other events, {}",
@@ -213,24 +205,6 @@ impl Script {
             }
         }
     }
-}
-
-/// Moves whole chunks to `body`; true at the last one.
-fn dechunk(raw: &[u8], at: &mut usize, body: &mut Vec<u8>) -> bool {
-    while let Some(line) = raw[*at..].iter().position(|&byte| byte == b'\r') {
-        let size = std::str::from_utf8(&raw[*at..*at + line]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        let from = *at + line + 2;
-        if size == 0 {
-            return true;
-        }
-        if raw.len() < from + size + 2 {
-            break;
-        }
-        body.extend_from_slice(&raw[from..from + size]);
-        *at = from + size + 2;
-    }
-    false
 }
 
 /// A body without what is not stored: the `retry` of its first event, and that if it is a ping.

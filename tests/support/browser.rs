@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     app::TestApp,
     client::{self, DEADLINE},
+    http::{self, Decoder},
 };
 
 /// Nothing tells a test that a page has changed, so it looks again after this time.
@@ -279,24 +280,18 @@ impl Driver {
     fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.addr, END_TIMEOUT)?;
         stream.set_read_timeout(Some(END_TIMEOUT))?;
-        let (addr, length) = (self.addr, body.len());
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: {addr}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
+        let headers = [("Content-Type", "application/json")];
+        let host = self.addr.to_string();
+        stream.write_all(&http::request(method, path, &host, &headers, Some(body)))?;
         // It keeps the connection, whatever it is asked.
-        let mut answer = BufReader::new(stream);
-        let (mut line, mut length) = (String::new(), 0);
-        while answer.read_line(&mut line)? > 2 {
-            if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
-                length = value.trim().parse().unwrap_or_default();
+        let (mut answer, mut piece) = (Decoder::new(method), [0; 4096]);
+        while !answer.is_complete() {
+            match stream.read(&mut piece)? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                read => answer.push(&piece[..read])?,
             }
-            line.clear();
         }
-        let mut body = String::new();
-        answer.take(length).read_to_string(&mut body)?;
-        Ok(body)
+        String::from_utf8(answer.body).map_err(std::io::Error::other)
     }
 
     /// Asks the driver to end its browser and itself.

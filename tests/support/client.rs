@@ -1,7 +1,7 @@
-//! A client that shows what is on the wire: HTTP/1.1 over a socket, read as it comes. It shares no
-//! code with the server.
+//! A client that shows what is on the wire: requests over connections of their own, and responses read as
+//! they come, event by event.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -9,6 +9,8 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+
+use super::http::{self, Decoder, Head};
 
 /// How long a test waits for anything before it fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -64,13 +66,7 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     stream: TcpStream,
-    /// Bytes that have come and were not yet used.
-    raw: Vec<u8>,
-    length: Option<usize>,
-    chunked: bool,
-    ended: bool,
-    /// Decoded body that was not yet given out.
-    body: Vec<u8>,
+    decoder: Decoder,
 }
 
 /// Sends a request on a connection of its own.
@@ -81,16 +77,8 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Response {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if let Some(body) = body {
-        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    request.push_str("\r\n");
-    request.push_str(body.unwrap_or_default());
-    send_bytes(addr, request.as_bytes(), method).await
+    let request = http::request(method, path, &addr.to_string(), headers, body);
+    send_bytes(addr, &request, method).await
 }
 
 /// Sends bytes as they are.
@@ -106,51 +94,68 @@ async fn send_bytes(addr: SocketAddr, request: &[u8], method: &str) -> Response 
     Response::read(stream, method).await
 }
 
-impl Response {
-    async fn read(mut stream: TcpStream, method: &str) -> Self {
-        let mut raw = Vec::new();
-        let head = loop {
-            if let Some(end) = find(&raw, b"\r\n\r\n") {
-                let head = String::from_utf8(raw.drain(..end + 4).collect()).unwrap();
-                break head;
+/// Sends a request on a connection of its own and reads the whole response, for tests in which servers fail.
+///
+/// # Errors
+///
+/// The connection fails or ends early, the response is not HTTP, or is not there within the time.
+pub async fn try_send(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+    time: Duration,
+) -> std::io::Result<(Head, Vec<u8>)> {
+    let request = http::request(method, path, &addr.to_string(), headers, body);
+    let exchange = async {
+        let mut stream = TcpStream::connect(addr).await?;
+        stream.write_all(&request).await?;
+        let mut decoder = Decoder::new(method);
+        let mut piece = vec![0; 16 * 1024];
+        while !decoder.is_complete() {
+            match stream.read(&mut piece).await? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                read => decoder.push(&piece[..read])?,
             }
-            let read = soon("a response head", stream.read_buf(&mut raw))
-                .await
-                .unwrap();
-            assert!(read > 0, "the connection ended before the head: {raw:?}");
-        };
-        let mut lines = head.trim_end().split("\r\n");
-        let status = lines
-            .next()
-            .unwrap()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        let headers: Vec<(String, String)> = lines
-            .map(|line| line.split_once(": ").unwrap())
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect();
-        let get = |name: &str| {
-            headers
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, v)| v.as_str())
-        };
-        let length = get("content-length").map(|length| length.parse().unwrap());
-        let chunked = get("transfer-encoding") == Some("chunked");
-        let ended = method == "HEAD" || status == 204 || status == 304 || length == Some(0);
-        Self {
-            status,
-            length,
-            chunked,
-            ended,
-            headers,
-            stream,
-            raw,
-            body: Vec::new(),
         }
+        let head = decoder.head().cloned().ok_or(ErrorKind::InvalidData)?;
+        Ok((head, decoder.body))
+    };
+    timeout(time, exchange).await?
+}
+
+impl Response {
+    async fn read(stream: TcpStream, method: &str) -> Self {
+        let mut response = Self {
+            status: 0,
+            headers: Vec::new(),
+            stream,
+            decoder: Decoder::new(method),
+        };
+        let head = loop {
+            if let Some(head) = response.decoder.head() {
+                break head.clone();
+            }
+            assert!(
+                response.receive().await,
+                "the connection ended before the head"
+            );
+        };
+        let framed = !response.decoder.ends_with_the_connection();
+        assert!(framed, "a body has a length or chunks");
+        (response.status, response.headers) = (head.status, head.headers);
+        response
+    }
+
+    /// Receives some bytes; false if the connection has ended.
+    async fn receive(&mut self) -> bool {
+        let mut piece = [0; 16 * 1024];
+        let read = soon("more of a response", self.stream.read(&mut piece))
+            .await
+            .unwrap();
+        self.decoder.push(&piece[..read]).unwrap();
+        read > 0
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -162,61 +167,25 @@ impl Response {
 
     /// Waits for more of the body; false at its end.
     async fn more(&mut self) -> bool {
-        loop {
-            if self.ended {
+        let before = self.decoder.body.len();
+        while self.decoder.body.len() == before {
+            if self.decoder.is_complete() {
                 return false;
             }
-            if self.take_decoded() {
-                return true;
-            }
-            if self.ended {
-                return false;
-            }
-            let read = soon("more of a body", self.stream.read_buf(&mut self.raw))
-                .await
-                .unwrap();
-            assert!(read > 0, "the connection was cut in mid-body");
+            assert!(self.receive().await, "the connection was cut in mid-body");
         }
-    }
-
-    /// Moves what is whole from `raw` to `body`; true if something was.
-    fn take_decoded(&mut self) -> bool {
-        if let Some(left) = self.length {
-            let part: Vec<u8> = self.raw.drain(..self.raw.len().min(left)).collect();
-            self.length = Some(left - part.len());
-            self.ended = left == part.len();
-            self.body.extend_from_slice(&part);
-            return !part.is_empty();
-        }
-        assert!(self.chunked, "a body has a length or chunks");
-        let Some(line) = find(&self.raw, b"\r\n") else {
-            return false;
-        };
-        let size = std::str::from_utf8(&self.raw[..line]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if self.raw.len() < line + 2 + size + 2 {
-            return false;
-        }
-        self.ended = size == 0;
-        self.body
-            .extend_from_slice(&self.raw[line + 2..line + 2 + size]);
-        self.raw.drain(..line + 2 + size + 2);
-        size > 0
+        true
     }
 
     /// The next event, pings included; `None` when the body has ended in good order.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(end) = find(&self.body, b"\n\n") {
-                let block = String::from_utf8(self.body.drain(..end + 2).collect()).unwrap();
+            if let Some(block) = self.decoder.next_block() {
                 return Some(Event::parse(&block));
             }
             if !self.more().await {
-                assert!(
-                    self.body.is_empty(),
-                    "the body ended in mid-event: {:?}",
-                    self.body
-                );
+                let rest = &self.decoder.body;
+                assert!(rest.is_empty(), "the body ended in mid-event: {rest:?}");
                 return None;
             }
         }
@@ -244,7 +213,7 @@ impl Response {
     /// The whole body.
     pub async fn bytes(mut self) -> Vec<u8> {
         while self.more().await {}
-        self.body
+        self.decoder.body
     }
 
     /// The whole body as text.
@@ -252,11 +221,11 @@ impl Response {
         String::from_utf8(self.bytes().await).unwrap()
     }
 
-    /// All that follows the head until the server closes the connection, whatever the head says.
+    /// Everything that is received after the head until the server closes the connection: the decoded body,
+    /// if the response has one, and whatever follows.
     pub async fn after_the_head(mut self) -> Vec<u8> {
-        let rest = self.stream.read_to_end(&mut self.raw);
-        soon("the connection to close", rest).await.unwrap();
-        self.raw
+        while self.receive().await {}
+        [&self.decoder.body, self.decoder.undecoded()].concat()
     }
 
     /// The whole body as JSON.
@@ -264,12 +233,6 @@ impl Response {
         let text = self.text().await;
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
     }
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
 }
 
 /// What two viewers of one reply must agree on, byte for byte.

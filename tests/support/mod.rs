@@ -4,6 +4,7 @@
 pub mod app;
 pub mod browser;
 pub mod client;
+pub mod http;
 pub mod program;
 pub mod proxy;
 pub mod redis;

@@ -7,6 +7,15 @@ use tokio::{
 };
 
 use super::{KEY, Simulator, in_time};
+use http::Decoder;
+
+#[path = "../../../tests/support/http.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with the tests of the whole program"
+)]
+mod http;
 
 /// A connection with a request sent.
 pub(super) struct Call {
@@ -81,35 +90,17 @@ pub(super) async fn post(simulator: &Simulator, path: &str, body: &Value) -> Res
 
 impl Response {
     fn parse(raw: Vec<u8>, reset: bool) -> Self {
-        let mut rest = raw.as_slice();
-        let mut head = String::new();
-        // Skips interim responses.
-        while head.is_empty() || head.starts_with("HTTP/1.1 1") {
-            let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") else {
-                break;
-            };
-            head = String::from_utf8(rest[..end + 2].to_vec()).unwrap();
-            rest = &rest[end + 4..];
-        }
-        let status = head
-            .split(' ')
-            .nth(1)
-            .map_or(0, |status| status.parse().unwrap());
-        let (body, complete) = if head.contains("Transfer-Encoding: chunked") {
-            dechunk(rest)
-        } else {
-            let length = head.split("Content-Length: ").nth(1);
-            let length = length.map(|text| text.split('\r').next().unwrap().parse().unwrap());
-            (
-                rest.to_vec(),
-                length.is_none_or(|length: usize| length == rest.len()),
-            )
-        };
+        let mut decoder = Decoder::default();
+        // What is no HTTP is not complete.
+        let _ = decoder.push(&raw);
+        let whole = decoder.is_complete() && decoder.undecoded().is_empty();
         Self {
-            status,
-            head,
-            body,
-            complete,
+            status: decoder.status().unwrap_or_default(),
+            head: decoder
+                .head()
+                .map_or_else(String::new, |head| head.text.clone()),
+            complete: whole || decoder.ends_with_the_connection(),
+            body: decoder.body,
             reset,
             raw,
         }
@@ -173,27 +164,5 @@ impl Response {
     pub(super) fn usage(&self) -> Option<Value> {
         let usage = self.chunks().pop()?["usage"].take();
         usage.is_object().then_some(usage)
-    }
-}
-
-fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    loop {
-        let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
-            return (body, false);
-        };
-        let line = std::str::from_utf8(&bytes[..end]).unwrap();
-        let Ok(size) = usize::from_str_radix(line, 16) else {
-            return (body, false);
-        };
-        bytes = &bytes[end + 2..];
-        if size == 0 {
-            return (body, bytes == b"\r\n");
-        }
-        body.extend_from_slice(&bytes[..size.min(bytes.len())]);
-        if bytes.len() < size + 2 {
-            return (body, false);
-        }
-        bytes = &bytes[size + 2..];
     }
 }

@@ -7,7 +7,7 @@ use rasta_stream::simulator::{Journal, JournalEvent, Options, Pace, Scenario, Si
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::http;
+use super::ask;
 use crate::support::{proxy::Proxy, redis::Redis, replica::Replica};
 
 /// With `start` and `end`, a reply has 20 events.
@@ -154,10 +154,8 @@ impl Cluster {
         request.insert("stream".to_owned(), json!(false));
         let headers = [("api-key", "any"), ("Content-Type", "application/json")];
         let (addr, body) = (self.prompter.addr(), body.to_string());
-        let answer = http::ask(addr, "POST", &path, &headers, &body)
-            .await
-            .unwrap();
-        let answer: Value = serde_json::from_slice(&answer.decoded).unwrap();
+        let (_, answer) = ask(addr, "POST", &path, &headers, &body).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
         let text = answer["choices"][0]["message"]["content"].as_str();
         Some(text.unwrap_or_else(|| panic!("{answer}")).to_owned())
     }

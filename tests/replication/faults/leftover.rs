@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{
-    http,
+    ask,
     viewer::{Habits, Viewer},
 };
 use crate::support::{
@@ -42,7 +42,7 @@ async fn a_reply_whose_beginning_got_no_answer_is_whole_for_whom_its_key_leads_t
                 ("Idempotency-Key", key.as_str()),
             ];
             let body = r#"{"prompt":"river"}"#;
-            http::ask(addr, "POST", "/v1/replies", &headers, body).await
+            ask(addr, "POST", "/v1/replies", &headers, body).await
         }
     };
     let waiting = tokio::spawn(post(replica.addr()));
@@ -52,9 +52,9 @@ async fn a_reply_whose_beginning_got_no_answer_is_whole_for_whom_its_key_leads_t
         }
     };
     soon("the beginning to be in Redis", begun).await;
-    let found = post(other.addr()).await.unwrap();
+    let (found, _) = post(other.addr()).await.unwrap();
     let path = found.header("location").unwrap().to_owned();
-    let first = soon("the answer", waiting).await.unwrap().unwrap();
+    let (first, _) = soon("the answer", waiting).await.unwrap().unwrap();
     assert_eq!(first.header("location"), Some(path.as_str()));
     wire.lift();
     for number in 0..2 {

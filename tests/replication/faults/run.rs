@@ -13,9 +13,9 @@ use tokio::{task::JoinSet, time::sleep};
 use uuid::Uuid;
 
 use super::{
+    ask,
     cluster::asks,
     fault::Fault,
-    http,
     viewer::{Habits, Sight, Viewer},
 };
 
@@ -166,8 +166,8 @@ impl Run {
                 if answer.is_some() {
                     sleep(Duration::from_millis(100)).await;
                 }
-                let answered = http::ask(*door, "GET", path, &headers, "").await;
-                answer = answered.map_or(Some(0), |answered| answered.status());
+                let answered = ask(*door, "GET", path, &headers, "").await;
+                answer = answered.map_or(Some(0), |(head, _)| Some(head.status));
                 if status == 204 {
                     break;
                 }
@@ -200,16 +200,13 @@ impl Run {
         ];
         let body = json!({"prompt": self.prompt}).to_string();
         let door = self.doors[at % self.doors.len()];
-        let answer = http::ask(door, "POST", "/v1/replies", &headers, &body)
-            .await
-            .ok()?;
-        match answer.status() {
-            Some(200 | 201) => answer.header("location").map(str::to_owned),
-            status => {
-                refused.extend(status);
-                None
-            }
+        let answer = ask(door, "POST", "/v1/replies", &headers, &body).await;
+        let (head, _) = answer.ok()?;
+        if [200, 201].contains(&head.status) {
+            return head.header("location").map(str::to_owned);
         }
+        refused.push(head.status);
+        None
     }
 
     /// Stops the reply at some event of its; gives the time to upstream's end, if it was not there before.
@@ -240,10 +237,10 @@ impl Run {
             (in_time, ending, since.elapsed())
         };
         let (answer, (in_time, ending, time)) =
-            tokio::join!(http::ask(door, "DELETE", path, &[], ""), gone);
-        let status = answer.map_or(Some(0), |answer| answer.status());
-        if status != Some(202) {
-            return Err(format!("the DELETE was answered with {status:?}"));
+            tokio::join!(ask(door, "DELETE", path, &[], ""), gone);
+        let status = answer.map_or(0, |(head, _)| head.status);
+        if status != 202 {
+            return Err(format!("the DELETE was answered with {status}"));
         }
         if !in_time {
             return Err("upstream's connection was never closed after a DELETE".to_owned());

@@ -16,7 +16,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{history::Seen, http::Body};
+use super::history::Seen;
+use crate::support::http::{self, Decoder, Malformed};
 
 /// The longest that a viewer waits before it comes again, whatever `retry:` says: a test has no time.
 const MAX_RETRY: Duration = Duration::from_millis(200);
@@ -137,19 +138,16 @@ impl Viewer {
         let addr = self.replicas[self.at % self.replicas.len()];
         let mut stream = TcpStream::connect(addr).await?;
         self.sight.connections += 1;
-        let cursor = self
-            .last
-            .map_or(String::new(), |id| format!("Last-Event-ID: {id}\r\n"));
-        let request = format!(
-            "GET {}/events HTTP/1.1\r\nHost: x\r\n{cursor}\r\n",
-            self.path
-        );
-        stream.write_all(request.as_bytes()).await?;
+        let cursor = self.last.map(|id| id.to_string());
+        let headers = cursor.as_ref().map(|id| ("Last-Event-ID", id.as_str()));
+        let path = format!("{}/events", self.path);
+        let request = http::request("GET", &path, "x", headers.as_slice(), None);
+        stream.write_all(&request).await?;
         let (hop, reset) = (Self::draw(self.habits.hops), Self::draw(self.habits.resets));
-        let mut body = Body::default();
+        let mut response = Decoder::new("GET");
         let mut events = 0;
         loop {
-            while let Some(block) = body.next_block() {
+            while let Some(block) = response.next_block() {
                 if !self.take(&block) {
                     continue;
                 }
@@ -158,12 +156,14 @@ impl Viewer {
                     return Ok(Parted::Again);
                 }
             }
-            if events >= reset && body.is_in_mid_event() {
+            let nothing = response.body.is_empty() && response.undecoded().is_empty();
+            let in_mid_event = response.head().is_some() && !nothing;
+            if events >= reset && in_mid_event {
                 // With no time to linger, the close is an RST.
                 socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
                 return Ok(Parted::Again);
             }
-            match body.status() {
+            match response.status() {
                 Some(204) => return Ok(Parted::Dismissed),
                 Some(200) | None => {}
                 Some(status) => {
@@ -175,8 +175,8 @@ impl Viewer {
                     return Ok(Parted::Again);
                 }
             }
-            if body.ended {
-                if !body.decoded.is_empty() {
+            if response.is_complete() {
+                if !response.body.is_empty() {
                     let wrong = "a body ended in good order in mid-event";
                     self.sight.complain(wrong.to_owned());
                 }
@@ -199,7 +199,10 @@ impl Viewer {
             if read == 0 {
                 return Ok(Parted::Again);
             }
-            body.take(&piece[..read]);
+            if let Err(Malformed(what)) = response.push(&piece[..read]) {
+                self.sight.complain(what);
+                return Ok(Parted::Again);
+            }
             if let Some(rate) = self.habits.rate {
                 let share = f64::from(u32::try_from(read).unwrap_or(u32::MAX));
                 let rate = f64::from(u32::try_from(rate).unwrap_or(u32::MAX));
