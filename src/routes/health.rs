@@ -1,37 +1,35 @@
-//! `/livez` and `/readyz`: whether the process is alive, and whether it takes new work.
+//! `/livez` and `/readyz`: whether the process is alive, and whether it takes new replies.
 
 use actix_web::{HttpResponse, Responder, web};
 use actix_web_lab::header::{CacheControl, CacheDirective};
 use serde::Serialize;
 
-use super::Service;
+use super::service::{Provider, Service};
 use crate::store;
 
 #[derive(Serialize)]
-struct Health {
+struct Alive {
     status: &'static str,
-    /// Who answers; the page tells people when it is the simulator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<&'static str>,
-    /// Where replies are kept, and whether that works. A server whose store is down stays ready:
-    /// it still serves what runs, and if all replicas went away at once a blip of Redis's would be
-    /// an outage.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    store: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    upstream: Provider,
+    /// Where replies are kept, and whether that works. A server whose Redis is down stays ready: it
+    /// still serves the replies that run here. If every replica became unready at once, a short
+    /// failure of Redis would be an outage.
+    store: &'static str,
 }
 
 /// The process answers.
 pub(super) async fn live() -> impl Responder {
     HttpResponse::Ok()
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
-        .json(Health {
-            status: "alive",
-            upstream: None,
-            store: None,
-        })
+        .json(Alive { status: "alive" })
 }
 
-/// The server takes new replies.
+/// Whether the server takes new replies.
 pub(super) async fn ready(service: web::Data<Service>) -> impl Responder {
     let (mut response, status) = if service.store.is_draining() {
         (HttpResponse::ServiceUnavailable(), "draining")
@@ -40,13 +38,13 @@ pub(super) async fn ready(service: web::Data<Service>) -> impl Responder {
     };
     response
         .insert_header(CacheControl(vec![CacheDirective::NoStore]))
-        .json(Health {
+        .json(Ready {
             status,
-            upstream: Some(service.provider),
-            store: Some(match service.store.health() {
+            upstream: service.provider,
+            store: match service.store.health() {
                 store::Health::Memory => "memory",
                 store::Health::Up => "up",
                 store::Health::Down => "down",
-            }),
+            },
         })
 }

@@ -1,47 +1,23 @@
 //! The HTTP interface: extract, call, answer. It starts generations and viewers, which do not know
 //! each other.
 
+mod problem;
+mod service;
+mod extract;
 mod events;
+mod replies;
 mod health;
 mod page;
-mod problem;
-mod replies;
+mod middleware;
 
-use std::time::Duration;
+use actix_web::{ResponseError as _, Route, web};
 
-use actix_web::{
-    ResponseError as _, Route,
-    body::BoxBody,
-    dev::{ServiceRequest, ServiceResponse},
-    error::InternalError,
-    http::header::{HeaderName, HeaderValue},
-    middleware::{DefaultHeaders, Next},
-    web,
+use self::problem::Problem;
+pub use self::{
+    middleware::{default_headers, problems_only},
+    page::{NoIndex, Page},
+    service::{Provider, Service},
 };
-use problem::{Code, Problem};
-
-pub use self::page::{NoIndex, Page};
-
-use crate::{
-    generation::Limits,
-    shutdown::DrainSignal,
-    store::{Log, Store},
-};
-
-/// What all workers share.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// Where replies are kept.
-    pub store: Store,
-    /// How long and how large a reply may be.
-    pub limits: Limits,
-    /// Silence after which a viewer gets a ping.
-    pub ping: Duration,
-    /// Who answers: `simulator`, `azure` or `compatible`.
-    pub provider: &'static str,
-    /// Tells streams whose clients resume by themselves to leave for another replica.
-    pub drain: DrainSignal,
-}
 
 /// Adds every route.
 pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
@@ -78,118 +54,11 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
     page.configure(app);
 }
 
-/// Answers the methods that a path does not take.
+/// Answers the methods that a path does not support.
 fn other_methods(allow: &'static str) -> Route {
     web::to(move || async move { Problem::method_not_allowed(allow).error_response() })
 }
 
-/// Headers that every response has unless it says otherwise.
-///
-/// The policy lets the page load its own script and style and talk to this server, and nothing
-/// else: model output is hostile text, and even a fault in the page must not let it run.
-const DEFAULT_HEADERS: [(&str, &str); 5] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-         require-trusted-types-for 'script'",
-    ),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    // The browser revalidates the page each time, and gets a 304 if it has not changed.
-    ("cache-control", "no-cache"),
-];
-
-/// Adds the default headers to every response of a handler.
-#[must_use]
-pub fn default_headers() -> DefaultHeaders {
-    DEFAULT_HEADERS
-        .into_iter()
-        .fold(DefaultHeaders::new(), DefaultHeaders::add)
-}
-
-/// Turns errors that no handler has answered, a caught panic's among them, into problems with the
-/// default headers.
-///
-/// # Errors
-///
-/// Such an error. It holds the response, which actix sends.
-pub async fn problems_only(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    next.call(request).await.map_err(|error| {
-        let mut response = match error.as_error::<Problem>() {
-            Some(problem) => problem.error_response(),
-            None if error.as_response_error().status_code().is_server_error() => {
-                Problem::internal().error_response()
-            }
-            None => {
-                Problem::new(Code::BadRequest, "The request cannot be understood.").error_response()
-            }
-        };
-        for (name, value) in DEFAULT_HEADERS {
-            let (name, value) = (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            );
-            if !response.headers().contains_key(&name) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        InternalError::from_response(error, response).into()
-    })
-}
-
 async fn not_found() -> Result<String, Problem> {
     Err(Problem::not_found())
-}
-
-async fn found(service: &Service, id: &str) -> Result<Log, Problem> {
-    let id = id.parse().map_err(|_| Problem::reply_not_found())?;
-    service
-        .store
-        .find(id)
-        .await?
-        .ok_or_else(Problem::reply_not_found)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::{App, body::to_bytes, middleware::from_fn, test};
-    use actix_web_lab::middleware::CatchPanic;
-
-    use super::*;
-
-    async fn panics() -> String {
-        panic!("with a secret")
-    }
-
-    #[actix_web::test]
-    async fn a_panic_in_a_handler_is_a_problem_that_does_not_quote_it() {
-        let app = App::new()
-            .wrap(CatchPanic::default())
-            .wrap(from_fn(problems_only))
-            .route("/", web::get().to(panics));
-        let app = test::init_service(app).await;
-        let request = test::TestRequest::get().uri("/").to_request();
-        let error = test::try_call_service(&app, request).await.unwrap_err();
-        let response = error.error_response();
-        assert_eq!(response.status(), 500);
-        let headers = response.headers();
-        assert_eq!(
-            headers.get("content-type").unwrap(),
-            "application/problem+json"
-        );
-        assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
-        // Not the default, which would let it be stored.
-        assert_eq!(headers.get("cache-control").unwrap(), "no-store");
-        let Ok(body) = to_bytes(response.into_body()).await else {
-            panic!("a body")
-        };
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["code"], "internal");
-        assert!(!body.to_string().contains("secret"));
-    }
 }

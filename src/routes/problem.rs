@@ -24,11 +24,11 @@ use crate::{
     store::{CreateError, Unavailable},
 };
 
-/// The largest body of a POST. Stops a caller from filling the memory; 64 messages fit.
-pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The largest body of a POST. Stops a client from filling the memory.
+pub(super) const BODY_LIMIT_BYTES: usize = 256 * 1024;
 
-/// How long a refused caller should wait, in seconds: random, so that all who were refused do not
-/// come back in one moment.
+/// How long a refused client should wait, in seconds. Random, so that refused clients do not all
+/// return at once.
 const RETRY_AFTER_SECONDS: std::ops::RangeInclusive<u64> = 2..=8;
 
 /// One error answer.
@@ -40,7 +40,7 @@ pub(super) struct Problem {
     allow: Option<&'static str>,
 }
 
-/// What is wrong, in a word.
+/// What is wrong, as clients read it in `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
@@ -50,15 +50,15 @@ pub(super) enum Code {
     BadCursor,
     /// The cursor lies beyond the end of an ended reply.
     CursorAhead,
-    /// No such reply, or one that is no longer kept.
+    /// The reply is unknown or has expired.
     ReplyNotFound,
-    /// No such path.
+    /// The path has no resource.
     NotFound,
-    /// The path does not know the method.
+    /// The path does not support the method.
     MethodNotAllowed,
     /// The body is too large, or holds too many messages.
     TooLarge,
-    /// The body is not said to be JSON.
+    /// The `Content-Type` is not JSON.
     UnsupportedMediaType,
     /// The idempotency key belongs to another request.
     IdempotencyMismatch,
@@ -68,7 +68,7 @@ pub(super) enum Code {
     Draining,
     /// The store that the replicas share does not answer.
     StoreUnavailable,
-    /// A fault of the server's own.
+    /// A bug or a failure of the server itself.
     Internal,
 }
 
@@ -109,7 +109,7 @@ impl Problem {
         self.code
     }
 
-    /// A reply that is unknown, or that was kept long enough.
+    /// A reply that is unknown or has expired.
     #[must_use]
     pub(super) fn reply_not_found() -> Self {
         Self::new(
@@ -118,29 +118,29 @@ impl Problem {
         )
     }
 
-    /// A path at which there is nothing.
+    /// A path without a resource.
     #[must_use]
     pub(super) fn not_found() -> Self {
         Self::new(Code::NotFound, "There is nothing at this path.")
     }
 
-    /// A fault of the server's own.
+    /// A bug or a failure of the server itself.
     #[must_use]
     pub(super) fn internal() -> Self {
         Self::new(Code::Internal, "The server has failed.")
     }
 
-    /// A body over [`MAX_BODY_BYTES`].
+    /// A body over [`BODY_LIMIT_BYTES`].
     #[must_use]
     pub(super) fn too_large() -> Self {
         let detail = format!(
             "The body is larger than {} KiB: send fewer or shorter messages.",
-            MAX_BODY_BYTES / 1024
+            BODY_LIMIT_BYTES / 1024
         );
         Self::new(Code::TooLarge, detail)
     }
 
-    /// A method that a path does not know; `allow` lists those that it does.
+    /// A method that a path does not support; `allow` lists those that it does.
     #[must_use]
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
         let mut problem = Self::new(
@@ -234,7 +234,7 @@ impl ResponseError for Problem {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if self.code == Code::Draining {
-            // The next attempt on this connection would come here again.
+            // A retry on the same connection would arrive here again.
             response.force_close();
         }
         if let Some(methods) = self.allow {

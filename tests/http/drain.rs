@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer, web::Data};
 use rasta_stream::{
     config::Config,
     event::ReplyEvent,
-    routes::{self, Page, Service},
+    routes::{self, Page, Provider, Service},
     shutdown::DrainSignal,
     simulator::{Options, Pace, Simulator, Steps},
     store::Created,
@@ -198,7 +198,7 @@ fn spawn_other(app: &TestApp) -> Other {
         store: app.store.clone(),
         limits: config.limits.clone(),
         ping: config.ping_interval,
-        provider: "simulator",
+        provider: Provider::Simulator,
         drain: DrainSignal::default(),
     });
     let server = HttpServer::new(move || {

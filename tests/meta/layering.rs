@@ -149,7 +149,7 @@ fn vendor_types_stay_home() {
             &[
                 "upstream/client.rs",
                 "viewer/mod.rs",
-                "server.rs",
+                "server/",
                 "main.rs",
                 "routes/",
             ],

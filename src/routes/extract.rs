@@ -1,0 +1,208 @@
+//! What the handlers read from a request: the conversation, the idempotency key, the cursor, and
+//! the form of the answer.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    http::header::{self, Accept, ContentType, Header as _},
+    web::Payload,
+};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+use super::problem::{BODY_LIMIT_BYTES, Code, Problem};
+use crate::{chat::ChatRequest, event::Seq, store::IdempotencyKey};
+
+/// How long a client may take to send its body. One that sends a byte a minute would hold its
+/// connection for days.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The conversation in the body.
+///
+/// # Errors
+///
+/// The [`Problem`] with a body that is no valid request, is too large or does not arrive.
+pub(super) async fn chat_request(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<ChatRequest, Problem> {
+    Ok(ChatRequest::from_json(&body(request, payload).await?)?)
+}
+
+async fn body(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {
+    // HTML forms cannot send this type: a page of another site needs this server's consent (CORS)
+    // before its script can post here.
+    if !request
+        .content_type()
+        .eq_ignore_ascii_case(ContentType::json().essence_str())
+    {
+        let detail = "Send the body with Content-Type: application/json.";
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_LIMIT_BYTES) {
+        return Err(Problem::too_large());
+    }
+    let read = async {
+        let mut body = BytesMut::with_capacity(announced.unwrap_or_default());
+        while let Some(part) = payload.next().await {
+            let part =
+                part.map_err(|_| Problem::new(Code::BadRequest, "The body was cut short."))?;
+            if body.len() + part.len() > BODY_LIMIT_BYTES {
+                return Err(Problem::too_large());
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(body)
+    };
+    timeout(BODY_TIMEOUT, read)
+        .await
+        .map_err(|_| Problem::new(Code::BadRequest, "The body did not arrive in time."))?
+}
+
+/// `Idempotency-Key`; `None` without that header.
+///
+/// # Errors
+///
+/// The [`Problem`] with a malformed key.
+pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
+    key.map(Some).ok_or_else(|| {
+        Problem::new(
+            Code::BadRequest,
+            "An Idempotency-Key is 16 to 128 visible ASCII characters.",
+        )
+    })
+}
+
+/// `Last-Event-ID`, else `?after=`, else 0, which is the beginning. An `EventSource` cannot send the
+/// header on its first connection and cannot change the URL on later ones.
+///
+/// # Errors
+///
+/// The [`Problem`] with a cursor that is not a decimal number.
+pub(super) fn cursor(request: &HttpRequest) -> Result<Seq, Problem> {
+    let header = match request.headers().get("last-event-id") {
+        Some(value) => Some(value.to_str().map_err(|_| bad_cursor())?.to_owned()),
+        None => None,
+    };
+    let text = header.filter(|text| !text.is_empty()).or_else(|| {
+        url::form_urlencoded::parse(request.query_string().as_bytes())
+            .find(|(name, _)| name == "after")
+            .map(|(_, value)| value.into_owned())
+    });
+    match text.as_deref() {
+        None | Some("") => Ok(Seq::ZERO),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map(Seq).map_err(|_| bad_cursor())
+        }
+        Some(_) => Err(bad_cursor()),
+    }
+}
+
+fn bad_cursor() -> Problem {
+    Problem::new(
+        Code::BadCursor,
+        "Last-Event-ID and after take a decimal number.",
+    )
+}
+
+/// How a client wants the answer to its POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As JSON that says where the events are.
+    Json,
+    /// As the events themselves.
+    Events,
+}
+
+/// The form that `Accept` asks for: events if it lists `text/event-stream` and does not prefer
+/// JSON.
+pub(super) fn form(request: &HttpRequest) -> Form {
+    let Ok(accept) = Accept::parse(request) else {
+        return Form::Json;
+    };
+    let quality = |subtype: &str| {
+        accept
+            .iter()
+            .filter(|item| item.item.essence_str() == subtype)
+            .map(|item| item.quality)
+            .max()
+    };
+    let json = quality("application/json");
+    match quality("text/event-stream") {
+        Some(events) if events > header::Quality::ZERO && Some(events) >= json => Form::Events,
+        _ => Form::Json,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn cursor_of(header: Option<&str>, query: &str) -> Option<u64> {
+        let mut request = TestRequest::with_uri(&format!("/{query}"));
+        if let Some(value) = header {
+            request = request.insert_header(("last-event-id", value));
+        }
+        cursor(&request.to_http_request()).ok().map(|seq| seq.0)
+    }
+
+    #[test]
+    fn the_header_comes_first_then_the_query_then_the_beginning() {
+        assert_eq!(cursor_of(Some("7"), "?after=3"), Some(7));
+        assert_eq!(cursor_of(Some("0"), "?after=3"), Some(0));
+        assert_eq!(cursor_of(None, "?x=1&after=3"), Some(3));
+        assert_eq!(cursor_of(Some(""), "?after=3"), Some(3));
+        assert_eq!(cursor_of(None, "?after="), Some(0));
+        assert_eq!(cursor_of(None, ""), Some(0));
+        assert_eq!(cursor_of(Some("18446744073709551615"), ""), Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_not_a_decimal_number_is_no_cursor() {
+        for bad in [
+            "-1",
+            "+1",
+            "1.0",
+            "0x1",
+            "one",
+            " 1 2",
+            "18446744073709551616",
+            "١",
+        ] {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            let query = query.append_pair("after", bad).finish();
+            assert_eq!(cursor_of(None, &format!("?{query}")), None, "for {bad}");
+        }
+        assert_eq!(cursor_of(Some("abc"), "?after=3"), None);
+    }
+
+    #[test]
+    fn events_are_sent_to_clients_that_list_them_and_do_not_prefer_json() {
+        for (accept, expected) in [
+            ("text/event-stream", Form::Events),
+            ("text/event-stream, application/json", Form::Events),
+            (
+                "application/json;q=0.5, text/event-stream;q=0.5",
+                Form::Events,
+            ),
+            ("application/json, text/event-stream;q=0.9", Form::Json),
+            ("text/event-stream;q=0", Form::Json),
+            ("*/*", Form::Json),
+            ("nonsense", Form::Json),
+        ] {
+            let request = TestRequest::default().insert_header(("accept", accept));
+            assert_eq!(form(&request.to_http_request()), expected, "for {accept}");
+        }
+        assert_eq!(form(&TestRequest::default().to_http_request()), Form::Json);
+    }
+}

@@ -1,0 +1,66 @@
+//! What the handlers of all workers share.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::problem::Problem;
+use crate::{
+    generation::Limits,
+    shutdown::DrainSignal,
+    store::{Log, Store},
+};
+
+/// What the handlers of all workers share.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Where replies are kept.
+    pub store: Store,
+    /// How long and how large a reply may be.
+    pub limits: Limits,
+    /// A viewer gets a ping after this much silence.
+    pub ping: Duration,
+    /// Who generates the replies.
+    pub provider: Provider,
+    /// Tells streams whose clients resume by themselves to leave for another replica.
+    pub drain: DrainSignal,
+}
+
+/// Who generates the replies. The page warns when it is the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// The built-in simulator.
+    Simulator,
+    /// Azure OpenAI.
+    Azure,
+    /// Any other server that speaks OpenAI's API.
+    Compatible,
+}
+
+impl Provider {
+    /// The name in `/readyz` and in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Simulator => "simulator",
+            Self::Azure => "azure",
+            Self::Compatible => "compatible",
+        }
+    }
+}
+
+impl Service {
+    /// The log of the reply that a path names.
+    ///
+    /// # Errors
+    ///
+    /// The [`Problem`] to answer with if there is no such reply, or if nobody can tell.
+    pub(super) async fn log(&self, id: &str) -> Result<Log, Problem> {
+        let id = id.parse().map_err(|_| Problem::reply_not_found())?;
+        self.store
+            .find(id)
+            .await?
+            .ok_or_else(Problem::reply_not_found)
+    }
+}

@@ -1,0 +1,206 @@
+//! Wiring: what all workers share, what each has for itself, and how the server ends.
+//!
+//! The workers share the store and the settings. Each has its own client to upstream, since awc's is
+//! bound to its thread. On shutdown the server first drains, and the workers stop last: actix by
+//! itself waits for connections and not for tasks, so it would cut off every reply that nobody
+//! happens to be reading.
+
+mod error;
+mod backend;
+mod sockets;
+mod page_url;
+
+use std::{fmt, io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    middleware::from_fn,
+    web::{Data, ThinData},
+};
+use actix_web_lab::middleware::CatchPanic;
+use futures_util::future::LocalBoxFuture;
+use log::{info, warn};
+
+pub use self::error::StartError;
+use self::{backend::Backend, page_url::page_url};
+use crate::{
+    config::Config,
+    routes::{self, Page, Provider, Service},
+    shutdown::{self, DrainSignal, Topology},
+    simulator::Simulator,
+    store::Store,
+    upstream::{DeploymentStates, Identity, Tls, Upstream},
+};
+
+/// Longer than the idle timeouts of usual proxies, so that the proxy is the one to close an idle
+/// connection. If the server did, a request could already be on its way.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Stops a client that sends its request head a byte at a time.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most connections of one worker. Above it new ones wait, before the process runs out of file
+/// descriptors.
+const CONNECTION_LIMIT: usize = 20_000;
+/// How long connections may take to close when the workers stop. Viewers read the `end`, and idle
+/// connections are noticed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection may take to close once actix has decided to close it.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A server that listens.
+pub struct Server {
+    addr: SocketAddr,
+    actix: actix_web::dev::Server,
+    service: Data<Service>,
+    patience: Duration,
+    simulator: Option<Simulator>,
+    shutdown: LocalBoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Binds the address and starts the workers. Once `shutdown` resolves, the server shuts down
+    /// gracefully.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub async fn start(
+        config: Config,
+        shutdown: impl Future<Output = ()> + 'static,
+    ) -> Result<Self, StartError> {
+        let page = Page::open(config.static_dir.clone())?;
+        let Backend {
+            provider,
+            deployments,
+            simulator,
+        } = Backend::start(&config.upstream).await?;
+        let service = Data::new(Service {
+            store: store(&config).await?,
+            limits: config.limits.clone(),
+            ping: config.ping_interval,
+            provider,
+            drain: DrainSignal::default(),
+        });
+        let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
+        // One for all workers, so that they share its tokens.
+        let identity = config
+            .identity
+            .as_ref()
+            .map(|identity| Identity::start(identity, &tls))
+            .transpose()
+            .map_err(|error| StartError::Upstream(error.to_string()))?;
+        let model = config.model;
+        let states = DeploymentStates::new(deployments.len());
+        let count = deployments.len();
+        let first = deployments
+            .first()
+            .map(|first| first.endpoint.url.origin().ascii_serialization());
+
+        let shared = service.clone();
+        let server = HttpServer::new(move || {
+            let upstream = Upstream::new(&deployments, &model, &tls, &states, identity.as_ref());
+            App::new()
+                .app_data(shared.clone())
+                .app_data(ThinData(Rc::new(upstream)))
+                .wrap(CatchPanic::default())
+                .wrap(from_fn(routes::problems_only))
+                .wrap(routes::default_headers())
+                .configure(|app| routes::configure(app, &page))
+        })
+        .workers(config.workers)
+        .on_connect(sockets::configure)
+        .max_connections(CONNECTION_LIMIT)
+        .tcp_nodelay(true)
+        // Otherwise the server notices that a viewer has left only when it sends something.
+        .h1_allow_half_closed(false)
+        .keep_alive(KEEP_ALIVE_TIMEOUT)
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .shutdown_timeout(CLOSE_TIMEOUT.as_secs())
+        // The program handles signals. Actix's own handling would stop its whole system.
+        .disable_signals()
+        .bind(config.listen)
+        .map_err(|error| StartError::Listen(config.listen, error))?;
+        let addr = server.addrs().first().copied().unwrap_or(config.listen);
+        info!(
+            url = page_url(addr).as_str(), upstream = provider.name(), deployments = count,
+            first = first.as_deref();
+            "listening"
+        );
+        if provider == Provider::Simulator {
+            warn!("no Azure OpenAI is configured: the built-in simulator answers");
+        }
+        Ok(Self {
+            addr,
+            actix: server.run(),
+            service,
+            patience: config.drain_timeout,
+            simulator,
+            shutdown: Box::pin(shutdown),
+        })
+    }
+
+    /// The address that it listens on, with the port that the system chose for port 0.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What its workers share.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Serves until the shutdown is over.
+    ///
+    /// # Errors
+    ///
+    /// If the workers could not be stopped.
+    pub async fn run(self) -> io::Result<()> {
+        let Self {
+            actix,
+            service,
+            patience,
+            simulator,
+            shutdown,
+            ..
+        } = self;
+        let handle = actix.handle();
+        let Service { store, drain, .. } = &**service;
+        let end = async {
+            shutdown.await;
+            let topology = Topology::of(store);
+            // A closure, since actix stops the workers as soon as `stop` is called.
+            let stop_workers = async || handle.stop(true).await;
+            shutdown::run(store, drain, topology, patience, stop_workers).await;
+            // The server itself then resolves.
+            std::future::pending::<()>().await;
+        };
+        let served = tokio::select! {
+            served = actix => served,
+            () = store.sweep() => Ok(()),
+            () = end => Ok(()),
+        };
+        drop(simulator);
+        info!("stopped");
+        served
+    }
+}
+
+async fn store(config: &Config) -> Result<Store, StartError> {
+    let options = config.store.clone();
+    match &config.replication {
+        Some(redis) => Store::connect(options, redis)
+            .await
+            .map_err(|cause| StartError::Redis(redis.address(), cause)),
+        None => Ok(Store::in_memory(options)),
+    }
+}

@@ -1,0 +1,31 @@
+//! What the kernel is told about each client's connection.
+
+use std::{any::Any, time::Duration};
+
+use actix_web::{dev::Extensions, rt::net::TcpStream};
+use log::warn;
+
+/// How long a client may leave sent data unacknowledged. No other write timeout exists: without it,
+/// a viewer that never reads would hold its connection for ever.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much unsent data the kernel buffers for a client. By default it buffers megabytes for a
+/// client that does not read, which counts as nobody's memory and, once it runs out, slows down
+/// every connection of the machine.
+const UNSENT_LIMIT: u32 = 64 * 1024;
+
+/// Sets the options of a new connection. Called by actix.
+pub(super) fn configure(io: &dyn Any, _: &mut Extensions) {
+    #[cfg(target_os = "linux")]
+    if let Some(stream) = io.downcast_ref::<TcpStream>() {
+        let socket = socket2::SockRef::from(stream);
+        if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
+            warn!(error:% = error; "cannot set TCP_USER_TIMEOUT");
+        }
+        if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT_LIMIT) {
+            warn!(error:% = error; "cannot set TCP_NOTSENT_LOWAT");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (io, TCP_USER_TIMEOUT, UNSENT_LIMIT);
+}
