@@ -49,8 +49,8 @@ async fn check(settings: Settings) -> Result<(), String> {
 
 async fn simulate(args: simulate::SimulateArgs) -> Result<(), String> {
     logging::start(logging::Format::Text, "info");
-    let simulator = simulate::start(args).await?;
-    print(&simulate::instructions(&simulator))?;
+    let simulator = simulate::start(&args).await?;
+    print(&simulate::instructions(&simulator, &args))?;
     signals::shutdown_requested().await;
     Ok(())
 }

@@ -17,10 +17,10 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// The settings of `healthcheck`.
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckArgs {
-    /// Address that the server listens on
-    #[arg(long, env = "HOST", default_value = "127.0.0.1", value_parser = ip_address)]
+    /// The address that the server listens on
+    #[arg(long, env = "HOST", value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = ip_address)]
     pub host: IpAddr,
-    /// Port that the server listens on
+    /// The port that the server listens on
     #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
     pub port: u16,
 }

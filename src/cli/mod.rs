@@ -21,6 +21,7 @@ pub use self::{
     environment::Origin,
     error::CliError,
 };
+use crate::config::FlagError;
 
 /// Reads the process's arguments, its environment, and `.env` in the working directory; gives the
 /// subcommand to run.
@@ -29,12 +30,22 @@ pub use self::{
 ///
 /// [`CliError`].
 pub fn read() -> Result<Command, CliError> {
-    let dot_env = dot_env::read(Path::new(".env"))?;
+    let (dot_env, dot_env_error) = match dot_env::read(Path::new(".env")) {
+        Ok(variables) => (variables, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let environment = Environment::new(std::env::vars_os(), dot_env);
-    let cli = arguments::parse(std::env::args_os(), &environment)?;
-    Ok(cli
-        .command
-        .unwrap_or_else(|| Command::Serve(Box::new(cli.settings))))
+    let command = arguments::parse(std::env::args_os(), &environment).map(|cli| {
+        cli.command
+            .unwrap_or_else(|| Command::Serve(Box::new(cli.settings)))
+    });
+    match (dot_env_error, command) {
+        // Neither help nor the simulator needs the file.
+        (_, help @ Err(CliError::Flag(FlagError::Usage(_)))) => help,
+        (_, simulate @ Ok(Command::Simulate(_))) => simulate,
+        (Some(error), _) => Err(error.into()),
+        (None, command) => command,
+    }
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ use crate::{
 /// The settings of `simulate`.
 #[derive(Args, Clone, Debug)]
 pub struct SimulateArgs {
-    /// Address to listen on
-    #[arg(long, default_value = "127.0.0.1", value_parser = ip_address)]
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = ip_address)]
     pub host: IpAddr,
-    /// Port to listen on; 0 lets the system choose
+    /// The port to listen on; 0 lets the system choose
     #[arg(long, default_value_t = 8081, value_parser = port)]
     pub port: u16,
     /// The only key that is accepted; unset, every key is accepted
@@ -72,12 +72,12 @@ pub fn list() -> String {
 /// # Errors
 ///
 /// One line with the remedy, if it cannot listen.
-pub async fn start(args: SimulateArgs) -> Result<Simulator, String> {
+pub async fn start(args: &SimulateArgs) -> Result<Simulator, String> {
     let addr = SocketAddr::new(args.host, args.port);
     let options = Options {
         addr,
-        key: args.key.map(|key| key.expose_secret().to_owned()),
-        deployments: args.deployments,
+        key: args.key.as_ref().map(|key| key.expose_secret().to_owned()),
+        deployments: args.deployments.clone(),
         pace: match args.pace {
             PaceArg::Real => Pace::Real,
             PaceArg::Instant => Pace::Instant,
@@ -94,14 +94,16 @@ pub async fn start(args: SimulateArgs) -> Result<Simulator, String> {
     })
 }
 
-/// How to use a running simulator, as lines for a `.env`.
+/// How to use a running simulator, as lines for a `.env`. They do not show the key.
 #[must_use]
-pub fn instructions(simulator: &Simulator) -> String {
+pub fn instructions(simulator: &Simulator, args: &SimulateArgs) -> String {
+    let key = if args.key.is_some() { "THE-KEY" } else { "any" };
+    let deployment = args.deployments.first().map_or("any", String::as_str);
     format!(
         "The simulator of Azure OpenAI is listening. Use it with:\n\
          AZURE_OPENAI_ENDPOINT={}\n\
-         AZURE_OPENAI_API_KEY=any\n\
-         AZURE_OPENAI_DEPLOYMENT=any\n",
+         AZURE_OPENAI_API_KEY={key}\n\
+         AZURE_OPENAI_DEPLOYMENT={deployment}\n",
         simulator.url()
     )
 }

@@ -202,6 +202,14 @@ fn a_value_that_is_not_allowed_is_named_in_one_line_with_what_is() {
 }
 
 #[test]
+fn a_flag_without_its_value_is_a_usage_error() {
+    for flag in ["--port", "--log-format"] {
+        let error = error(&[flag], &[], "");
+        assert!(error.contains("a value is required for"), "{error}");
+    }
+}
+
+#[test]
 fn help_names_every_variable_and_shows_no_value() {
     let key = [("AZURE_OPENAI_API_KEY", "k3y")];
     let help = error(&["--help"], &key, "");
@@ -215,4 +223,26 @@ fn help_names_every_variable_and_shows_no_value() {
     }
     assert!(!help.contains("k3y"));
     assert!(error(&["healthcheck", "--help"], &[], "").contains("[env: PORT]"));
+}
+
+#[tokio::test]
+async fn the_simulator_says_how_to_use_it_without_showing_its_key() {
+    for (args, words) in [
+        (&[][..], "API_KEY=any\nAZURE_OPENAI_DEPLOYMENT=any\n"),
+        (
+            &["--key=s3cret", "--deployment=d"],
+            "API_KEY=THE-KEY\nAZURE_OPENAI_DEPLOYMENT=d\n",
+        ),
+    ] {
+        let all = [&["simulate", "--port=0"], args].concat();
+        let Some(Command::Simulate(args)) = parse(&all, &[], "").unwrap().command else {
+            panic!("another command");
+        };
+        let simulator = simulate::start(&args).await.unwrap();
+        let lines = simulate::instructions(&simulator, &args);
+        let endpoint = format!("AZURE_OPENAI_ENDPOINT={}\n", simulator.url());
+        assert!(lines.contains(&endpoint), "{lines}");
+        assert!(lines.ends_with(words), "{lines}");
+        assert!(!lines.contains("s3cret"));
+    }
 }

@@ -45,6 +45,10 @@ pub(crate) fn explained(error: clap::Error) -> FlagError {
         return FlagError::Usage(error);
     }
     let context = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    if error.kind() == ErrorKind::InvalidValue && context(ContextKind::InvalidValue).is_empty() {
+        // A flag without its value.
+        return FlagError::Usage(error);
+    }
     // Such as `--port <PORT>`.
     let argument = context(ContextKind::InvalidArg);
     FlagError::Value {

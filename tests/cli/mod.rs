@@ -98,6 +98,28 @@ fn a_dot_env_that_windows_wrote_is_read_or_its_encoding_is_named() {
 }
 
 #[test]
+fn help_and_the_simulator_do_not_need_a_dot_env_that_is_right() {
+    let directory = Empty::new("dotenv-unused");
+    std::fs::write(directory.0.join(".env"), "two words").unwrap();
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["check", "--help"],
+        &["simulate", "--list"],
+    ] {
+        let output = program(&directory, args, &[]).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+    }
+    for args in [&["check"][..], &["healthcheck"], &["serve"]] {
+        let error = refusal(&program(&directory, args, &[]).output().unwrap());
+        assert!(
+            error.contains(".env has a syntax error at line 1"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn help_and_version_and_the_list_of_scenarios_are_printed() {
     let help = run("help", &["--help"], &[]);
     assert!(help.status.success());
