@@ -260,18 +260,36 @@ impl Permit<'_> {
                 })
             }
             Err(fault) => {
-                match fault.error.code {
-                    // The next replies need not wait as long as this one did.
-                    ErrorCode::UpstreamTimeout => {
+                match Evidence::of(&fault) {
+                    Evidence::Unresponsive => {
                         deployment.open_circuit(&fault);
                     }
-                    // Nothing was sent, so nothing is known of the deployment.
-                    _ if fault.diagnosis == Diagnosis::Identity => {}
-                    // The deployment responds: whatever is wrong, it is not its load.
-                    _ => deployment.close_circuit(),
+                    Evidence::Responds => deployment.close_circuit(),
+                    Evidence::None => {}
                 }
                 Attempt::Failed(fault)
             }
+        }
+    }
+}
+
+/// What a failure that is not worth a retry says about the deployment.
+#[derive(Debug, PartialEq, Eq)]
+enum Evidence {
+    /// It did not respond in time. The next replies need not wait as long as this one did.
+    Unresponsive,
+    /// It responds: whatever is wrong, it is not its load.
+    Responds,
+    /// Nothing was sent.
+    None,
+}
+
+impl Evidence {
+    fn of(fault: &Fault) -> Self {
+        match (fault.error.code, fault.diagnosis) {
+            (ErrorCode::UpstreamTimeout, _) => Self::Unresponsive,
+            (ErrorCode::Internal, _) | (_, Diagnosis::Identity) => Self::None,
+            _ => Self::Responds,
         }
     }
 }
@@ -307,4 +325,38 @@ async fn refusal(mut response: Response) -> Fault {
         retry_after: response.header("retry-after"),
     };
     error_object::refusal(&head, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_response_closes_the_circuit() {
+        for (code, diagnosis, evidence) in [
+            (
+                ErrorCode::UpstreamTimeout,
+                Diagnosis::Other,
+                Evidence::Unresponsive,
+            ),
+            (
+                ErrorCode::UpstreamAuth,
+                Diagnosis::Credential,
+                Evidence::Responds,
+            ),
+            (
+                ErrorCode::UpstreamProtocol,
+                Diagnosis::Other,
+                Evidence::Responds,
+            ),
+            (ErrorCode::UpstreamAuth, Diagnosis::Identity, Evidence::None),
+            (ErrorCode::Internal, Diagnosis::Other, Evidence::None),
+        ] {
+            let fault = Fault {
+                diagnosis,
+                ..Fault::new(code, "a test")
+            };
+            assert_eq!(Evidence::of(&fault), evidence, "{code}");
+        }
+    }
 }

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_status_is_told_apart_by_its_words() {
+    fn the_words_of_an_error_tell_equal_statuses_apart() {
         use Diagnosis::*;
         // Texts as Azure writes them.
         let cases = [

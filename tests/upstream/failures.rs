@@ -69,7 +69,7 @@ const SENTENCES: &[(&str, &str)] = &[
 type Row = (&'static str, &'static str, bool, Option<&'static str>, bool);
 
 #[actix_web::test]
-async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
+async fn every_fault_of_upstream_ends_the_reply_with_its_code() {
     check_rows(&[
         ("unauthorized", "upstream_auth", false, None, false),
         ("token-expired", "upstream_auth", false, None, false),
@@ -163,7 +163,7 @@ async fn every_fault_of_upstreams_ends_the_reply_with_its_code() {
 }
 
 #[actix_web::test]
-async fn every_fault_that_is_retried_ends_the_reply_with_its_code_all_the_same() {
+async fn every_fault_that_outlasts_the_retries_ends_the_reply_with_its_code() {
     check_rows(&[
         ("rate-limited", "rate_limited", true, None, false),
         ("rate-limited-silent", "rate_limited", true, None, false),
@@ -199,7 +199,7 @@ async fn check_rows(rows: &[Row]) {
 }
 
 #[actix_web::test]
-async fn what_only_looks_like_a_fault_completes_the_reply() {
+async fn responses_that_only_look_like_faults_complete_the_reply() {
     for (scenario, finish_reason) in [
         ("length", "length"),
         ("length-empty", "length"),
@@ -244,7 +244,7 @@ async fn silence_after_the_finish_reason_completes_the_reply() {
 }
 
 #[actix_web::test]
-async fn each_silence_of_upstreams_has_its_own_limit() {
+async fn each_phase_has_its_own_limit_of_silence() {
     for (scenario, flag, code) in [
         ("no-head", "--first-byte-seconds=0.2", "upstream_timeout"),
         ("silent", "--first-delta-seconds=0.2", "upstream_stalled"),
@@ -262,7 +262,7 @@ async fn each_silence_of_upstreams_has_its_own_limit() {
 }
 
 #[actix_web::test]
-async fn the_wait_that_upstream_asks_for_is_passed_on() {
+async fn retry_after_is_passed_on() {
     for (scenario, wait) in [
         ("rate-limited", json!(1500)),
         ("rate-limited-day", json!(86_400_000)),
@@ -279,7 +279,7 @@ async fn the_wait_that_upstream_asks_for_is_passed_on() {
 }
 
 #[actix_web::test]
-async fn upstreams_correlation_id_is_passed_on_and_its_words_are_not() {
+async fn the_request_id_is_passed_on_and_the_error_text_is_not() {
     let events = played("unauthorized", &[]).await;
     let error = &end(&events)["error"];
     assert_eq!(error["request_id"].as_str().unwrap().len(), 36);
@@ -287,14 +287,14 @@ async fn upstreams_correlation_id_is_passed_on_and_its_words_are_not() {
 }
 
 #[actix_web::test]
-async fn a_redirect_is_not_followed_since_the_key_would_go_along() {
+async fn a_redirect_is_not_followed_because_it_would_take_the_key_along() {
     let app = spawn_scenario("redirect", &[]).await;
     app.stream("river").await.rest().await;
     assert_eq!(requests(&app.simulator.journal().records()).len(), 1);
 }
 
 #[actix_web::test]
-async fn nobody_gets_another_ones_answer_after_an_unasked_1xx() {
+async fn nobody_gets_the_response_to_another_request_after_an_unsolicited_1xx() {
     let app = spawn_scenario("informational", &[]).await;
     for prompt in ["river", "mountain", "ocean"] {
         let events = app.stream(prompt).await.rest().await;
@@ -325,7 +325,7 @@ async fn an_upstream_that_cannot_be_reached_is_unavailable() {
 }
 
 #[actix_web::test]
-async fn an_answer_that_is_no_http_is_a_protocol_error() {
+async fn a_response_that_is_not_http_is_a_protocol_error() {
     for answer in [
         &b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..],
         b"HTTP/1.1 999999 What\r\n\r\n",
@@ -343,7 +343,7 @@ async fn an_answer_that_is_no_http_is_a_protocol_error() {
 }
 
 #[actix_web::test]
-async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
+async fn a_refusal_with_an_endless_body_is_a_refusal() {
     let mut answer = b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..64 {
         answer.extend_from_slice(format!("10000\r\n{}\r\n", "x".repeat(0x10000)).as_bytes());
@@ -365,7 +365,7 @@ async fn a_refusal_with_an_endless_body_is_still_a_refusal() {
 }
 
 #[actix_web::test]
-async fn more_events_than_a_log_holds_end_the_reply() {
+async fn a_full_log_ends_the_reply() {
     let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     let body = chunk.repeat((1 << 18) + 10);
     let (upstream, _) = spawn_canned(chunked(body.as_bytes())).await;
@@ -395,7 +395,7 @@ async fn more_events_than_a_log_holds_end_the_reply() {
 }
 
 #[actix_web::test]
-async fn text_that_is_condemned_after_it_was_shown_is_taken_back_on_every_viewer() {
+async fn text_that_the_filter_retracts_is_replaced_for_every_viewer() {
     for scenario in ["async-filtered", "async-filtered-late"] {
         let app = spawn_scenario(scenario, &[]).await;
         let path = app.start("river").await;

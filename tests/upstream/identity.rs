@@ -105,7 +105,7 @@ async fn a_refused_token_is_renewed_once_and_the_request_repeated() {
 }
 
 #[actix_web::test]
-async fn an_identity_that_stays_refused_is_told_of_the_role() {
+async fn an_identity_that_stays_refused_is_reported_with_the_role_it_lacks() {
     let simulator = simulator("another").await;
     let (addr, asked) = platform(&["canary-token"]).await;
     let error = refusal(&check("entra-role", environment(&simulator, Some(addr))).await);
@@ -145,7 +145,7 @@ async fn all_workers_share_one_token_and_no_log_holds_it() {
 }
 
 #[actix_web::test]
-async fn without_key_and_identity_the_program_starts_and_says_what_is_missing() {
+async fn without_key_and_identity_the_program_starts_and_reports_what_is_missing() {
     let simulator = simulator("k").await;
     let env = environment(&simulator, None);
     let serving = Serving::start("entra-none", &borrowed(&env));

@@ -1,4 +1,4 @@
-//! Before the first token: asking again, asking another deployment, asking without a field.
+//! Before the first token: retries, other deployments, and requests without a refused field.
 
 use rasta_stream::simulator::{JournalEvent, Record};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn a_busy_deployment_is_asked_again_after_the_wait_that_it_names() {
 }
 
 #[actix_web::test]
-async fn a_failure_that_names_no_wait_is_asked_again_too() {
+async fn a_failure_without_retry_after_is_retried_too() {
     let app = spawn_scenario("flaky", &[]).await;
     let events = app.stream("river").await.rest().await;
     assert_eq!(proven(&events)["status"], "completed");
@@ -51,7 +51,7 @@ async fn a_failure_that_names_no_wait_is_asked_again_too() {
 }
 
 #[actix_web::test]
-async fn retries_are_counted_and_then_the_failure_is_told() {
+async fn two_retries_are_announced_and_then_the_reply_fails() {
     let app = spawn_scenario("unavailable", &[]).await;
     let events = app.stream("river").await.rest().await;
     assert_eq!(proven(&events)["error"]["code"], "upstream_unavailable");
@@ -64,7 +64,7 @@ async fn retries_are_counted_and_then_the_failure_is_told() {
 }
 
 #[actix_web::test]
-async fn a_wait_that_nobody_would_wait_is_told_at_once() {
+async fn a_wait_over_two_minutes_fails_the_reply_at_once() {
     let app = spawn_scenario("rate-limited-day", &[]).await;
     let events = app.stream("river").await.rest().await;
     let end = proven(&events);
@@ -74,7 +74,7 @@ async fn a_wait_that_nobody_would_wait_is_told_at_once() {
 }
 
 #[actix_web::test]
-async fn a_wait_beyond_the_replys_own_time_is_not_begun() {
+async fn a_wait_beyond_the_time_limit_fails_the_reply_at_once() {
     let app = spawn_scenario("rate-limited", &["--max-reply-seconds=1"]).await;
     let events = app.stream("river").await.rest().await;
     assert_eq!(proven(&events)["error"]["code"], "rate_limited");
@@ -82,7 +82,7 @@ async fn a_wait_beyond_the_replys_own_time_is_not_begun() {
 }
 
 #[actix_web::test]
-async fn what_asking_again_cannot_mend_is_not_asked_again() {
+async fn errors_that_a_retry_cannot_fix_are_not_retried() {
     for scenario in [
         "unauthorized",
         "prompt-filtered",
@@ -107,7 +107,7 @@ async fn what_asking_again_cannot_mend_is_not_asked_again() {
 }
 
 #[actix_web::test]
-async fn nothing_is_asked_again_once_text_was_shown() {
+async fn nothing_is_retried_once_text_was_shown() {
     for scenario in ["truncated", "reset", "error-in-stream"] {
         let deployment = format!("sim-{scenario}");
         let setup = Setup {
@@ -137,7 +137,7 @@ async fn a_stop_ends_the_wait_for_a_retry() {
 }
 
 #[actix_web::test]
-async fn the_next_deployment_is_asked_when_one_is_busy_and_the_end_says_who_answered() {
+async fn the_next_deployment_is_asked_when_one_is_busy() {
     for first in [
         "sim-rate-limited-day",
         "sim-unavailable",
@@ -162,7 +162,7 @@ async fn the_next_deployment_is_asked_when_one_is_busy_and_the_end_says_who_answ
 }
 
 #[actix_web::test]
-async fn a_deployment_that_failed_is_left_alone_for_the_replies_that_follow() {
+async fn an_open_circuit_spares_the_replies_that_follow_a_request() {
     let setup = Setup {
         deployment: "sim-rate-limited-day",
         more: &["second"],
@@ -182,8 +182,8 @@ async fn a_deployment_that_failed_is_left_alone_for_the_replies_that_follow() {
 }
 
 #[actix_web::test]
-async fn a_deployment_that_has_rested_is_asked_again() {
-    // Refuses every other request and asks for a rest of 50 ms.
+async fn a_circuit_lets_a_request_through_once_its_time_is_over() {
+    // Refuses every other request, with retry-after-ms: 50.
     let setup = Setup {
         deployment: "sim-busy",
         more: &["second"],
@@ -197,15 +197,12 @@ async fn a_deployment_that_has_rested_is_asked_again() {
         if asked.iter().filter(|name| *name == "sim-busy").count() == 2 {
             break;
         }
-        assert!(
-            asked.len() < 10_000,
-            "the first deployment was never asked again"
-        );
+        assert!(asked.len() < 10_000, "the circuit never closed");
     }
 }
 
 #[actix_web::test]
-async fn a_field_that_the_model_refuses_is_left_out_and_the_lesson_is_remembered() {
+async fn a_field_that_the_model_refuses_is_left_out_from_then_on() {
     let flags = [
         "--temperature=0.5",
         "--max-output-tokens=100",
@@ -217,10 +214,10 @@ async fn a_field_that_the_model_refuses_is_left_out_and_the_lesson_is_remembered
     assert_eq!(
         notices(&events),
         Vec::<&Value>::new(),
-        "nothing was waited for"
+        "no wait is announced"
     );
     let tries = requests(&app.simulator.journal().records()).len();
-    assert!(tries > 1, "something was refused");
+    assert!(tries > 1, "a field was refused");
     for _ in 0..6 {
         assert_eq!(
             proven(&app.stream("river").await.rest().await)["status"],
@@ -228,7 +225,7 @@ async fn a_field_that_the_model_refuses_is_left_out_and_the_lesson_is_remembered
         );
     }
     let sent = requests(&app.simulator.journal().records());
-    assert_eq!(sent.len(), tries + 6, "all workers have learnt it");
+    assert_eq!(sent.len(), tries + 6, "all workers know it");
     assert_eq!(sent.last().unwrap().get("temperature"), None);
     assert_eq!(sent.last().unwrap()["max_completion_tokens"], 100);
 }
@@ -251,7 +248,7 @@ async fn a_server_without_stream_options_answers_without_usage() {
 }
 
 #[actix_web::test]
-async fn a_deployment_that_never_answered_is_left_alone_for_the_replies_that_follow() {
+async fn a_deployment_that_never_responds_opens_its_circuit() {
     let flags = ["--first-byte-seconds=0.2"];
     let setup = Setup {
         deployment: "sim-no-head",

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_of_the_fact_sheet_has_its_code() {
+    fn every_refusal_that_is_known_of_azure_has_its_code() {
         use ErrorCode::*;
         let cases = [
             (
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_clients_nor_the_log_read_upstreams_words() {
+    fn neither_clients_nor_the_log_see_upstreams_words() {
         let echo = r#"{"code":"key-1 x","type":"a prompt","param":"node-17","innererror":{"code":"me"},"message":"topology of node-17"}"#;
         for fault in [
             refused(400, &format!(r#"{{"error":{echo}}}"#)),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_reads_the_status_and_the_known_words() {
+    fn the_log_sees_the_status_and_the_known_words() {
         for (status, body, cause) in [
             (
                 400,

@@ -58,7 +58,7 @@ fn an_api_version_leads_to_the_deployments_url() {
 }
 
 #[test]
-fn a_target_uri_says_everything_by_itself() {
+fn a_target_uri_needs_no_other_setting() {
     let pasted = "https://r.cognitiveservices.azure.com/openai/deployments/my%2Ddep/chat/completions?api-version=2025-01-01-preview";
     let endpoint = resolve(pasted, None, None).unwrap();
     assert_eq!(endpoint.deployment, "my-dep");
@@ -147,7 +147,7 @@ fn a_local_address_without_a_path_is_azures() {
 }
 
 #[test]
-fn what_cannot_work_is_refused() {
+fn addresses_that_cannot_work_are_refused() {
     use EndpointError::*;
     for (pasted, version, error) in [
         ("", None, NotAUrl),

@@ -57,7 +57,7 @@ const VECTORS: &[(&[u8], &[&str])] = &[
 ];
 
 #[test]
-fn the_oddities_of_the_standard_are_decoded() {
+fn every_rule_of_the_standard_is_followed() {
     for (bytes, expected) in VECTORS {
         assert_eq!(data_of(bytes), *expected, "for {}", bytes.escape_ascii());
     }
@@ -91,7 +91,7 @@ fn event_names_belong_to_one_frame_and_ids_to_all_that_follow() {
 }
 
 #[test]
-fn a_body_that_is_no_event_stream_is_told_apart() {
+fn a_body_that_is_not_an_event_stream_is_recognized() {
     for (body, is_one) in [
         (&b"<html>\n<style>a: b</style>\n"[..], false),
         (b"{\"id\": \"data\"}", false),
@@ -113,7 +113,7 @@ fn a_body_that_is_no_event_stream_is_told_apart() {
 }
 
 #[test]
-fn what_the_end_leaves_unfinished_can_be_had() {
+fn finish_returns_the_frame_that_the_end_left_unfinished() {
     for bytes in [&b"data: [DONE]"[..], b"data: [DONE]\n", b"data: [DONE]\r"] {
         let mut decoder = Decoder::default();
         decoder
@@ -141,7 +141,7 @@ fn a_line_without_an_end_is_refused_at_the_bound() {
 }
 
 #[test]
-fn a_frame_that_its_unfinished_last_line_makes_too_long_is_refused() {
+fn an_unfinished_last_line_counts_towards_the_bound() {
     let mut decoder = Decoder::default();
     let half = "x".repeat(MAX_FRAME_BYTES / 2);
     decoder

@@ -38,13 +38,13 @@ fn code(event: &str, data: &str) -> ErrorCode {
 }
 
 #[test]
-fn halves_of_a_surrogate_pair_in_two_chunks_are_joined() {
+fn a_surrogate_pair_split_over_two_chunks_is_joined() {
     let lion = [r#""a\ud83e""#, "null", r#""\udd81b""#];
     assert_eq!(texts(&lion), [some("a"), None, some("\u{1F981}b")]);
 }
 
 #[test]
-fn a_half_that_stays_alone_becomes_a_replacement_character() {
+fn a_lone_surrogate_becomes_a_replacement_character() {
     assert_eq!(texts(&[r#""\ud83e""#, r#""b""#]), [None, some("\u{FFFD}b")]);
     assert_eq!(texts(&[r#""\udd81""#]), [some("\u{FFFD}")]);
     assert_eq!(texts(&[r#""a\ud83e""#]), [some("a"), some("\u{FFFD}")]);
@@ -55,7 +55,7 @@ fn a_half_that_stays_alone_becomes_a_replacement_character() {
 }
 
 #[test]
-fn a_finish_hands_out_the_half_that_waits() {
+fn a_finish_reason_flushes_a_lone_surrogate() {
     let mut normalizer = Normalizer::default();
     read(
         &mut normalizer,
@@ -119,7 +119,7 @@ fn text_beside_a_bad_finish_reason_is_kept() {
 }
 
 #[test]
-fn odd_types_where_nothing_depends_on_them_do_no_harm() {
+fn unexpected_types_in_unneeded_fields_are_ignored() {
     for data in [
         "{}",
         r#"{"choices":null,"model":null,"usage":null,"error":null}"#,
@@ -161,7 +161,7 @@ fn an_error_object_under_a_200_is_an_error_in_every_form() {
 }
 
 #[test]
-fn what_would_lose_text_is_a_protocol_error() {
+fn frames_that_would_lose_text_are_protocol_errors() {
     for data in [
         "nonsense",
         "{\"choices\":[",
@@ -187,7 +187,7 @@ fn the_cause_of_a_protocol_error_does_not_quote_the_reply() {
 }
 
 #[test]
-fn whatever_begins_like_done_is_done_and_nothing_is_no_chunk() {
+fn data_that_begins_like_done_is_done_and_empty_data_is_no_chunk() {
     let mut chunks = Vec::new();
     for data in ["[DONE]", "[DONE] ", "[DONE]\n"] {
         let read = Normalizer::default().read("", data, &mut chunks);
