@@ -1,4 +1,4 @@
-//! A timer for silence: it tells when nothing has happened for a given time.
+//! A timer for silence: it reports when nothing has happened for a given time.
 //!
 //! Streams are active far more often than they are silent, so activity has to be cheap.
 //! [`IdleTimer`] owns one long-lived [`Sleep`] and looks at it only when it fires: then it either

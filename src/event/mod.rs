@@ -34,7 +34,3 @@ pub use self::{
     reply_event::{Notice, NoticeCode, ReplyEvent, Why},
     transcript::Transcript,
 };
-
-// Names that callers still use.
-pub use self::decode::{decode_created as created_of, decode_text as read_back};
-pub use base16ct::lower::encode_string as hex;

@@ -1,4 +1,4 @@
-//! Follows upstream's answer: chunks in, events to the log, until the answer ends or falls silent.
+//! Follows upstream's response: turns chunks into events, until the response ends or falls silent.
 
 use super::{limits::Limits, phase::Phase, run::Run};
 use crate::{
@@ -7,12 +7,12 @@ use crate::{
     upstream::{self, Chunk, Fault},
 };
 
-/// Writes an answer to the log. Resolves once the model has finished and upstream has nothing more
-/// to say.
+/// Writes a response to the log. Resolves once the model has finished and upstream sends nothing
+/// more.
 ///
 /// # Errors
 ///
-/// The [`Fault`] that ended the answer before its finish reason. What came before it is in the log.
+/// The [`Fault`] that ended the response before its finish reason. The text before it is in the log.
 pub(super) async fn follow(
     reply: &mut upstream::Reply,
     run: &mut Run,
@@ -30,7 +30,7 @@ pub(super) async fn follow(
                 return ended.map_err(|fault| fault.with_request_id(reply.request_id()));
             }
         };
-        // Whatever ends the reply, what came before it is kept.
+        // Text that came before a fault is kept.
         let phase = take(&mut chunks, limits, run, &mut events);
         run.append(&events)?;
         events.clear();
@@ -43,7 +43,7 @@ pub(super) async fn follow(
         }
         match read {
             Ok(upstream::Progress::More) => {}
-            // The text is whole, whatever happens after a finish reason.
+            // After a finish reason the text is complete, whatever happens then.
             _ if phase.finish_reason().is_some() => return Ok(()),
             Ok(upstream::Progress::Ended) => {
                 let cause = "the stream ended without a finish reason";
@@ -55,7 +55,7 @@ pub(super) async fn follow(
     }
 }
 
-/// Reads until there is a chunk: comments and parts of frames are no sign of life of the model's.
+/// Reads until there is a chunk. Comments and parts of frames do not show that the model is alive.
 async fn next_chunks(
     reply: &mut upstream::Reply,
     chunks: &mut Vec<Chunk>,
@@ -73,7 +73,7 @@ async fn next_chunks(
 ///
 /// # Errors
 ///
-/// The [`Fault`] of a text over the limit; `events` has what comes before.
+/// The [`Fault`] of a text over the limit; `events` has the events before it.
 fn take(
     chunks: &mut Vec<Chunk>,
     limits: &Limits,

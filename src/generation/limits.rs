@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How long and how large a reply may be.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The longest time from the head of upstream's response to the first delta.
+    /// The longest time from upstream's response head to the first delta.
     pub first_delta: Duration,
     /// The longest time between two chunks after the first delta.
     pub stall: Duration,
@@ -13,7 +13,7 @@ pub struct Limits {
     pub total: Duration,
     /// The most bytes of text.
     pub bytes: u64,
-    /// How long a reply runs on while nobody reads it.
+    /// How long a reply runs without readers before it is stopped.
     pub idle_reader: Duration,
     /// The most characters of conversation that are sent upstream.
     pub history_chars: usize,

@@ -1,4 +1,4 @@
-//! One reply from beginning to end: asks upstream, writes what comes to the log, and always writes
+//! One reply from beginning to end: asks upstream, appends events to the log, and always appends
 //! exactly one `end`.
 //!
 //! ```text
@@ -6,9 +6,9 @@
 //!                                                              └─ content filter ─▶ Retracted ──▶ end
 //! ```
 //!
-//! [`start`] puts a generation on a task of its own that belongs to no connection. The reply ends
-//! when upstream's answer ends, when somebody stops it, when nobody reads it, when its time is up,
-//! and when the work panics. This module knows nothing of viewers.
+//! [`start`] runs a generation on a task of its own that belongs to no connection. The reply ends when
+//! upstream's response ends, when it is stopped, when it has had no reader for too long, when its time
+//! is up, and when the work panics. This module knows nothing of viewers.
 
 mod limits;
 mod phase;

@@ -1,8 +1,8 @@
 //! Opens a reply: asks the deployments in order until one responds, waits when all are busy, and
 //! tells the viewers what they wait for.
 //!
-//! All of this happens before the first token, so nothing is paid for or shown twice. What one
-//! attempt came to is upstream's to say; this module decides what follows from it.
+//! All of this happens before the first token, so nothing is paid for or shown twice. Upstream returns
+//! the outcome of one attempt; this module decides what to do next.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ const WAIT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Asks for a reply. Resolves when a deployment has begun to respond.
 ///
-/// A deployment that is busy or unreachable is passed over for the next one in order. If all are,
-/// the reply waits and asks again, [`RETRY_LIMIT`] times at most and not beyond `deadline`. A notice
-/// announces each wait and each change of deployment.
+/// If a deployment is busy or unreachable, the next one in order is asked. If all are, the reply waits
+/// and asks again, at most [`RETRY_LIMIT`] times and not beyond `deadline`. A notice announces each
+/// wait and each change of deployment.
 ///
 /// # Errors
 ///
-/// The first [`Fault`] that asking again cannot fix, or the last one when no retry is left.
+/// The first [`Fault`] that a retry cannot fix, or the last one when no retry is left.
 pub(super) async fn open(
     upstream: &Upstream,
     request: &ChatRequest,
@@ -43,14 +43,14 @@ pub(super) async fn open(
             Attempt::Failed(fault) => return Err(fault),
             Attempt::Busy(busy) => busy,
         };
-        // Waiting for an open circuit is no attempt, and does not count as one.
+        // To wait for an open circuit does not count as an attempt.
         let asked = busy.contact == Contact::Asked;
         let no_retry_left = asked && retries == RETRY_LIMIT;
         if no_retry_left || busy.until > deadline || busy.until > begun + WAIT_LIMIT {
             return Err(busy.fault);
         }
         retries += u32::from(asked);
-        // While another reply's request is on trial, there is nothing new to announce.
+        // While the circuit waits for another reply's trial request, there is nothing new to announce.
         if asked || !announced {
             let wait = busy.until.saturating_duration_since(Instant::now());
             run.append(&[retrying(wait, retries + 1)])?;
@@ -60,7 +60,7 @@ pub(super) async fn open(
     }
 }
 
-/// Asks each deployment once, in order, until one does more than to be busy.
+/// Asks each deployment once, in order, until one is not busy.
 async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> Attempt {
     let mut busy: Option<Busy> = None;
     for deployment in upstream.deployments() {
@@ -94,8 +94,8 @@ async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> 
     )
 }
 
-/// The deployment that can be asked again first decides how long to wait. A request that was sent
-/// to either of them counts.
+/// The one of two busy deployments that can be asked again first. If either was asked, the result
+/// counts as asked.
 fn sooner(earlier: Busy, later: Busy) -> Busy {
     let contact = if earlier.contact == Contact::Asked {
         Contact::Asked
@@ -111,7 +111,7 @@ fn sooner(earlier: Busy, later: Busy) -> Busy {
 }
 
 fn retrying(wait: Duration, attempt: u32) -> ReplyEvent {
-    let message = "The model's service is busy or cannot be reached; it is asked again.".to_owned();
+    let message = "The model's service is busy or unreachable; the server tries again.".to_owned();
     ReplyEvent::Notice(Notice {
         retry_after_ms: u64::try_from(wait.as_millis()).ok(),
         attempt: Some(attempt),
@@ -120,7 +120,7 @@ fn retrying(wait: Duration, attempt: u32) -> ReplyEvent {
 }
 
 fn other_deployment() -> ReplyEvent {
-    let message = "One deployment is busy or cannot be reached; another one is asked.".to_owned();
+    let message = "One deployment is busy or unreachable; the server tries another one.".to_owned();
     ReplyEvent::Notice(Notice::new(NoticeCode::OtherDeployment, message))
 }
 

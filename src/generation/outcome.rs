@@ -7,9 +7,9 @@ use crate::event::{ErrorCode, ReplyError, StopReason};
 pub(super) enum Outcome {
     /// The model has finished.
     Completed,
-    /// Nobody wants the rest.
+    /// A viewer stopped it, or it had no readers.
     Stopped(StopReason),
-    /// The text is not whole, or must not be shown.
+    /// The text is incomplete, or must not be shown.
     Failed(ReplyError),
 }
 

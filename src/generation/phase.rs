@@ -1,4 +1,4 @@
-//! How far a reply has come, and how long upstream may then be silent.
+//! The phases of a reply, and how long upstream may be silent in each.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::{
 /// count; some servers then leave the connection open.
 const TAIL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The phases of a reply, in their order. A later phase never goes back to an earlier one.
+/// The phases of a reply, in order. A reply never returns to an earlier phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No deployment has responded. The limits of this phase are the retry loop's.
+    /// No deployment has responded. [`open`](super::opening::open) has the limits of this phase.
     Opening,
     /// A deployment has responded, but without text: the model thinks.
     Thinking,
@@ -70,12 +70,12 @@ impl Phase {
         !matches!(self, Self::Opening | Self::Thinking)
     }
 
-    /// What it means that upstream was silent for the limit: after a finish reason the reply is
+    /// The outcome when upstream was silent for the limit: after a finish reason, the reply is
     /// complete.
     ///
     /// # Errors
     ///
-    /// The [`Fault`] that ends the reply in the earlier phases.
+    /// In the earlier phases, the [`Fault`] that ends the reply.
     pub(super) fn silence(self) -> Result<(), Fault> {
         let cause = match self {
             Self::Opening | Self::Thinking => "no delta in FIRST_DELTA_SECONDS",

@@ -1,4 +1,4 @@
-//! One reply on its way: the log that it is written to, and what is known of it so far.
+//! The state of one generation: its log, its phase, and the figures for its `end`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,17 +12,17 @@ use crate::{
     upstream::Fault,
 };
 
-/// What one generation works on.
+/// The state of one generation.
 #[derive(Debug)]
 pub(super) struct Run {
     writer: Writer,
     /// When the POST was accepted.
     pub(super) accepted: Instant,
-    /// Reached once everything that led to it is in the log.
+    /// Changes once the events that lead to it are in the log.
     pub(super) phase: Phase,
-    /// How many deltas make up the text.
+    /// The number of deltas in the text.
     pub(super) deltas: u64,
-    /// From the acceptance to the first delta.
+    /// The time from the acceptance to the first delta.
     pub(super) first_delta: Option<Duration>,
     /// The model's version.
     pub(super) model: Option<String>,
@@ -52,12 +52,12 @@ impl Run {
         self.writer.transcript().bytes()
     }
 
-    /// Writes events to the log; none is fine.
+    /// Appends events to the log; `events` may be empty.
     ///
     /// # Errors
     ///
     /// A [`Fault`] with `too_long` if the log is full, or `internal` if it has its `end` already.
-    /// None of the events is in the log then.
+    /// Then none of the events is in the log.
     pub(super) fn append(&mut self, events: &[ReplyEvent]) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
@@ -70,7 +70,7 @@ impl Run {
         })
     }
 
-    /// Writes the `end`. `interruption` is what ended the reply, if not its own completion.
+    /// Appends the `end`. `interruption` is what ended the reply, if it did not complete.
     pub(super) fn end(self, interruption: Option<Outcome>) {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let (status, reason, error) = match self.outcome(interruption) {
@@ -103,13 +103,13 @@ impl Run {
         self.writer.end(end);
     }
 
-    /// Once the model has finished, the text is whole, and no interruption is a failure.
+    /// Once the model has finished, the text is complete, and an interruption is no failure.
     fn outcome(&self, interruption: Option<Outcome>) -> Outcome {
         match (self.phase.finish_reason(), interruption) {
             (Some(FinishReason::ContentFilter), _) => Outcome::failed(ErrorCode::ReplyFiltered),
             (Some(_), _) => Outcome::Completed,
             (None, Some(outcome)) => outcome,
-            // Work that succeeds leaves a finish reason.
+            // A bug: work that succeeds leaves a finish reason.
             (None, None) => Outcome::failed(ErrorCode::Internal),
         }
     }

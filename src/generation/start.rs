@@ -11,7 +11,7 @@ use crate::{
     upstream::Upstream,
 };
 
-/// A reply that was asked for.
+/// A reply that exists.
 #[derive(Clone, Debug)]
 pub enum Started {
     /// It is being generated.
@@ -34,8 +34,8 @@ pub enum StartError {
 /// Starts a reply, or finds the one that the key in `idempotency` started before. `accepted` is when
 /// the POST was accepted: the reply's time counts from then.
 ///
-/// The reply does not depend on the caller. If this future is dropped, because a client leaves
-/// during its POST, the reply is generated all the same, and the client finds it by its key.
+/// The reply does not depend on the caller. If this future is dropped, because a client disconnects
+/// during its POST, the reply is still generated, and the client can find it by its key.
 ///
 /// # Errors
 ///
@@ -43,8 +43,8 @@ pub enum StartError {
 ///
 /// # Panics
 ///
-/// Outside of a [`LocalSet`](tokio::task::LocalSet). An HTTP client belongs to one thread, so its
-/// replies do, too.
+/// Outside a [`LocalSet`](tokio::task::LocalSet). An HTTP client belongs to one thread, so its replies
+/// do, too.
 pub async fn start(
     store: Store,
     upstream: Rc<Upstream>,

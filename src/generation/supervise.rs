@@ -1,6 +1,6 @@
-//! Runs a generation to its `end`, whatever happens to it.
+//! Runs a generation to its `end`, whatever interrupts it.
 //!
-//! The work is a future that is dropped when something else ends the reply: dropping it closes the
+//! The work is a future. When something else ends the reply, the future is dropped, which closes the
 //! connection to upstream.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -17,7 +17,7 @@ use crate::{
     upstream::{Fault, Upstream},
 };
 
-/// Generates one reply. Resolves once its `end` is written.
+/// Generates one reply. Resolves once its `end` is appended.
 pub(super) async fn supervise(
     upstream: &Upstream,
     writer: Writer,
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Asks upstream, and follows its answer.
+/// Asks upstream, and follows its response.
 async fn generate(
     upstream: &Upstream,
     run: &mut Run,
@@ -80,7 +80,7 @@ async fn generate(
         run.append(&[history_trimmed(dropped, limits.history_chars)])?;
     }
     let deadline = run.accepted + limits.total;
-    // Boxed, since it is larger than what follows and would take its room for the reply's life.
+    // Boxed, because this future is large, and would keep its memory for the life of the reply.
     let mut reply = Box::pin(open(upstream, &request, deadline, run)).await?;
     drop(request);
     follow(&mut reply, run, limits).await

@@ -1,6 +1,6 @@
-//! What is read out of a log: a position, one event, or several in a row.
+//! The results of reading a log: a position, one event, or several consecutive ones.
 //!
-//! Events are held as their encoded bytes. This module knows nothing of where they come from.
+//! Events are encoded bytes. This module does not know where they come from.
 
 use bytes::Bytes;
 
@@ -8,9 +8,9 @@ use crate::event::Seq;
 
 /// The most events that one reply may have. Stops an upstream that sends a byte per chunk from
 /// turning the limit on the text into a log that is a hundred times as large.
-pub(super) const MAX_EVENTS: u64 = 1 << 18;
+pub(super) const EVENTS_LIMIT: u64 = 1 << 18;
 
-/// How far a log goes.
+/// How far a log extends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The number of the last event; 0 if there is none.
@@ -31,8 +31,7 @@ pub enum Next {
         /// Whether it is the `end`.
         last: bool,
     },
-    /// Nothing follows and nothing ever will: the cursor is at or beyond the `end`, or the log
-    /// can no longer be read.
+    /// Nothing will follow: the cursor is at or beyond the `end`, or the log can no longer be read.
     Closed,
 }
 

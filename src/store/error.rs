@@ -1,8 +1,8 @@
-//! Why the store did not do what it was asked to do.
+//! The errors of the store.
 
-use super::batch::MAX_EVENTS;
+use super::batch::EVENTS_LIMIT;
 
-/// The replicated store does not answer at the moment. The same call may succeed later.
+/// Redis does not answer at the moment. The same call may succeed later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the shared store does not answer")]
 pub struct Unavailable;
@@ -19,16 +19,16 @@ pub enum CreateError {
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
-    /// The replicated store does not answer at the moment.
+    /// Redis does not answer at the moment.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-/// Why a log did not take events. None of them was appended.
+/// Why events were not appended; none of them was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The log has as many events as a reply may have. It still takes the `end`.
-    #[error("the reply has {MAX_EVENTS} events")]
+    /// The log has as many events as a reply may have. Only the `end` can still be appended.
+    #[error("the reply has {EVENTS_LIMIT} events")]
     Full,
     /// The log has its `end`.
     #[error("the reply has ended")]

@@ -1,12 +1,12 @@
-//! Idempotency keys: what makes a repeated POST find the reply that the first one started.
+//! Idempotency keys: with one, a repeated POST finds the reply that the first POST started.
 //!
-//! A client whose POST got no answer cannot know whether a reply was started. With a key it can
-//! send the POST again and pays once. This module says which keys are valid; where they are kept
-//! is the business of the store in memory and of replication.
+//! A client whose POST got no response does not know whether a reply was started. With a key it can
+//! repeat the POST and pays once. This module defines valid keys; the memory store and replication
+//! store them.
 
 use std::ops::RangeInclusive;
 
-/// The length of a key, in bytes. Shorter keys collide; longer ones would fill the memory.
+/// The length of a key, in bytes. Shorter keys could collide; longer ones would use up memory.
 const KEY_BYTES: RangeInclusive<usize> = 16..=128;
 
 /// A valid `Idempotency-Key`. All callers share one anonymous scope.
@@ -18,7 +18,7 @@ pub struct IdempotencyKey(Box<str>);
 pub struct Request {
     /// The key.
     pub key: IdempotencyKey,
-    /// A digest of the request: the same key with another digest is a mistake of the client.
+    /// A digest of the request: the same key with another digest is a client error.
     pub fingerprint: [u8; 32],
 }
 

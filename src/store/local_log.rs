@@ -1,11 +1,11 @@
 //! A log that this process writes: it holds every event of one reply, in memory.
 //!
 //! One [`Writer`](super::Writer) appends; any number of readers read. A reader sees an event once
-//! it is *committed*: at once where this process is alone, or, with replication, when the leader
-//! has the acknowledgement that the event is stored.
+//! it is *committed*: at once without replication, and with replication once Redis has acknowledged
+//! it to the leader.
 //!
-//! A reader looks for its next event and leaves its waker under one lock. Committing takes the
-//! wakers under the same lock. So no wake-up can be lost. This module knows nothing of HTTP, of
+//! A reader looks for its next event and registers its waker under one lock. A commit takes the wakers
+//! under the same lock. So no wake-up is lost. This module knows nothing of HTTP, of
 //! upstream, of Redis or of other replies.
 
 use std::{
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    batch::{Batch, MAX_EVENTS, Next, Position},
+    batch::{Batch, EVENTS_LIMIT, Next, Position},
     error::AppendError,
     readers::{ReaderKey, Readers, Wakers, register},
     snapshot::{self, Snapshot},
@@ -29,8 +29,8 @@ use super::{
 };
 use crate::event::{Created, End, ReplyId, Seq};
 
-/// The shortest time after which a replicated reply counts as unread. Readers on other replicas are
-/// known here only by a mark that they renew; this is longer than a mark can be late.
+/// The shortest time after which a replicated reply counts as unread. This replica knows of readers
+/// elsewhere only by marks, which they renew; the time is longer than a mark can be delayed.
 const REPLICATED_UNREAD_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// When readers may see an event.
@@ -45,15 +45,15 @@ pub(super) enum Commit {
 /// Why a reply is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopRequest {
-    /// Somebody sent a `DELETE`.
+    /// A client sent a `DELETE`.
     Viewer,
     /// The server is about to exit.
     Shutdown,
-    /// Another replica considered this one dead and wrote the `end` in its place.
+    /// Another replica considered this one dead and stored an `end` for the reply.
     FailedOver,
 }
 
-/// Why an `end` that another replica wrote does not become the end of this log.
+/// Why the `end` of another replica does not become the end of this log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TruncateError {
     /// Readers have seen later events, or another `end`.
@@ -71,7 +71,7 @@ pub struct LocalLog {
     created: Created,
     commit: Commit,
     state: Mutex<State>,
-    /// Apart from the lock: the generation looks at it each time it is polled.
+    /// Not under the lock, because the generation checks it each time it is polled.
     stop: SetOnce<StopRequest>,
 }
 
@@ -160,8 +160,8 @@ impl LocalLog {
         *self.stop.wait().await
     }
 
-    /// Resolves once nobody has read the reply for `timeout`. A replicated reply counts as read
-    /// for six seconds at least, because marks of readers on other replicas arrive late.
+    /// Resolves once the reply has had no reader for `timeout`. A replicated reply counts as read for
+    /// at least [`REPLICATED_UNREAD_TIMEOUT`], because the marks of readers elsewhere arrive late.
     pub async fn unread_for(&self, timeout: Duration) {
         let timeout = match self.commit {
             Commit::OnAppend => timeout,
@@ -176,7 +176,7 @@ impl LocalLog {
         }
     }
 
-    /// Counts as reading the reply: somebody does so on another replica.
+    /// Records that the reply has readers on another replica.
     pub(super) fn mark_read(&self) {
         self.state.lock().readers.touch();
     }
@@ -196,7 +196,7 @@ impl LocalLog {
                 return Err(AppendError::Ended);
             }
             // One number is reserved for the `end`.
-            if (state.events.len() + events.len()) as u64 >= MAX_EVENTS {
+            if (state.events.len() + events.len()) as u64 >= EVENTS_LIMIT {
                 return Err(AppendError::Full);
             }
             state.events.extend(events);
@@ -226,7 +226,7 @@ impl LocalLog {
         Ok(())
     }
 
-    /// Commits all events up to `last`, or as many as there are. What is committed stays so.
+    /// Commits all events up to `last`, or as many as there are. A commit is final.
     pub(super) fn commit(&self, last: Seq) {
         let wakers = self.state.lock().commit(last);
         wakers.wake();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::event::{Created, End, ReplyId};
 
-/// The events of one reply. A cheap handle, to be cloned.
+/// The events of one reply. A handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Log {
     /// This process writes it.
@@ -80,7 +80,7 @@ impl Log {
         }
     }
 
-    /// Asks the generation to stop, wherever it is. It does so soon and then writes the `end`.
+    /// Asks the generation to stop, on whichever replica it is. It stops soon and appends the `end`.
     /// After the `end` this has no effect.
     ///
     /// # Errors

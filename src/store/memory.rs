@@ -35,7 +35,7 @@ const MAX_LOG_BYTES: usize = 512 << 20;
 /// The longest pause between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The replies of this process. A cheap handle, to be cloned.
+/// The replies of this process. A handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     options: Options,
@@ -45,7 +45,7 @@ pub(super) struct Memory {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// How many replies run.
+    /// The number of running replies.
     running: watch::Sender<usize>,
 }
 
@@ -58,7 +58,7 @@ struct State {
     ended_bytes: usize,
     keys: HashMap<IdempotencyKey, (ReplyId, [u8; 32])>,
     draining: bool,
-    /// Is sent the id of every reply that is evicted.
+    /// Receives the id of every evicted reply.
     on_evict: Option<mpsc::UnboundedSender<ReplyId>>,
 }
 
@@ -94,7 +94,7 @@ impl Memory {
     pub(super) fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
         let mut state = self.shared.state.lock();
         state.expire(self.options.retention);
-        // The lock is held until the new key is entered: two simultaneous POSTs pay once.
+        // The lock is held until the new key is stored, so two simultaneous POSTs start one reply.
         if let Some(request) = &request
             && let Some((id, fingerprint)) = state.keys.get(&request.key)
         {
@@ -250,7 +250,7 @@ impl State {
                 self.keys.remove(&key);
             }
             if let Some(on_evict) = &self.on_evict {
-                // Nobody receives any more when the server stops.
+                // An error means that the server stops.
                 let _ = on_evict.send(id);
             }
         }

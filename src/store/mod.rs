@@ -43,7 +43,7 @@ pub use self::{
 use self::{memory::Memory, replication::Replication};
 use crate::event::ReplyId;
 
-/// Where replies are kept. A cheap handle, to be cloned.
+/// The replies. A handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     memory: Memory,
@@ -122,7 +122,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] if nobody can say at the moment whether there is such a reply.
+    /// [`Unavailable`] if it is unknown at the moment whether the reply exists.
     pub async fn find(&self, id: ReplyId) -> Result<Option<Log>, Unavailable> {
         match &self.replication {
             Some(replication) => replication.find(id).await,
@@ -137,7 +137,7 @@ impl Store {
         }
     }
 
-    /// How many replies of this process run.
+    /// The number of running replies of this process.
     #[must_use]
     pub fn running(&self) -> usize {
         self.memory.running()

@@ -1,8 +1,7 @@
 //! Pages: how a reader gets the events of a remote log that are no longer kept here.
 //!
-//! A [`Source`] answers with one page at a time. [`CatchUp`] is a reader's side of it: it holds one
-//! page at most and waits while the source has trouble. This module knows nothing of Redis or of
-//! HTTP.
+//! A [`Source`] returns one page at a time. [`CatchUp`] is the reader's side: it holds at most one page
+//! and waits while the source is unavailable. This module knows nothing of Redis or of HTTP.
 
 use std::{
     fmt,
@@ -23,26 +22,26 @@ use super::{
 };
 use crate::event::Seq;
 
-/// How long a reader waits for a page that is missing. The leader puts back what the replicated
-/// store has lost, and has this long to do it.
+/// How long a reader waits for a missing page. The leader has this long to store again what Redis has
+/// lost.
 const MISSING_PAGE_TIMEOUT: Duration = Duration::from_secs(15);
-/// The mean pause before a page is asked for again.
+/// The mean pause before a page is requested again.
 const PAGE_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where a remote log's events are, and its generation.
+/// The source of a remote log's events, and the way to its generation.
 pub(super) trait Source: fmt::Debug + Send + Sync {
     /// Fetches the events after `cursor`, as many as one page holds and at least one.
     ///
     /// # Errors
     ///
-    /// [`PageError`]; either may pass.
+    /// [`PageError`]; a retry may succeed after either.
     fn page(&self, cursor: Seq) -> BoxFuture<'static, Result<Batch, PageError>>;
 
     /// Asks the generation to stop. `Ok` says that the request is stored, not that it has stopped.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`]; nobody knows whether the request arrived.
+    /// [`Unavailable`]; the request may have arrived.
     fn stop(&self) -> BoxFuture<'static, Result<(), Unavailable>>;
 
     /// Waits for a permit to read a whole log, page by page; hold it meanwhile. `None` once the
@@ -61,7 +60,7 @@ pub(super) enum PageError {
     Missing,
 }
 
-/// A reader's page, from the moment it is asked for until it is read.
+/// A reader's page, from its request until it is read.
 #[derive(Default)]
 pub(super) enum CatchUp {
     /// No page is needed.
@@ -79,8 +78,8 @@ impl CatchUp {
         *self = Self::Fetching(fetch(Arc::clone(source), cursor).boxed());
     }
 
-    /// The event after `cursor`, if it is in a page that is here or on its way. `Ready(None)` says
-    /// that it is not, and that there is no page any more.
+    /// The event after `cursor`, if it is in the current page or in one that is being fetched.
+    /// `Ready(None)` means that it is in neither; then the page is dropped.
     pub(super) fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Option<Next>> {
         if let Self::Fetching(fetching) = self {
             match fetching.poll_unpin(cx) {
@@ -120,7 +119,7 @@ async fn fetch(source: Arc<dyn Source>, cursor: Seq) -> Option<Batch> {
     loop {
         match source.page(cursor).await {
             Ok(page) if !page.events.is_empty() => return Some(page),
-            // While the source does not answer, nobody can say that the page is lost.
+            // While the source does not answer, it is unknown whether the page is lost.
             Err(PageError::Unavailable) => missing_since = None,
             Ok(_) | Err(PageError::Missing) => {
                 let since = *missing_since.get_or_insert_with(Instant::now);
@@ -129,7 +128,7 @@ async fn fetch(source: Arc<dyn Source>, cursor: Seq) -> Option<Batch> {
                 }
             }
         }
-        // A random pause, so that not all readers ask in one moment.
+        // A random pause, so that readers do not all retry at once.
         sleep(PAGE_RETRY_INTERVAL.mul_f64(0.5 + rand::random::<f64>())).await;
     }
 }

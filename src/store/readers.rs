@@ -1,8 +1,8 @@
-//! Who reads a log: the wakers of the readers that wait, and since when nobody reads.
+//! The readers of a log: the wakers of those that wait, and the time since there were none.
 //!
-//! A log keeps its [`Readers`] under its lock. No method here wakes anybody: a log takes the
-//! [`Wakers`] under the lock and calls them after unlocking, because a woken reader on another
-//! thread asks for that lock at once.
+//! A log keeps its [`Readers`] under its lock. No method here wakes a task: a log takes the [`Wakers`]
+//! under the lock and calls them after it has unlocked, because a woken reader on another thread
+//! locks at once.
 
 use std::{
     task::{Context, Waker},
@@ -29,7 +29,7 @@ pub(super) struct ReaderKey(usize);
 /// Wakers to be called once the log is unlocked. Most replies have a few readers; those need no
 /// allocation.
 #[derive(Debug, Default)]
-#[must_use = "readers wait for ever unless they are woken"]
+#[must_use = "readers wait forever unless they are woken"]
 pub(super) struct Wakers(SmallVec<[Waker; 4]>);
 
 impl Readers {
@@ -49,12 +49,12 @@ impl Readers {
         self.touch();
     }
 
-    /// Counts as reading the log, without staying.
+    /// Records a read without an open reader.
     pub(super) fn touch(&mut self) {
         self.last_read = Instant::now();
     }
 
-    /// When a reader was there last: now, if one is open.
+    /// The time of the last read: now, if a reader is open.
     pub(super) fn last_read(&self) -> Instant {
         if self.open.is_empty() {
             self.last_read
@@ -63,12 +63,12 @@ impl Readers {
         }
     }
 
-    /// How long nobody has read the log; zero while a reader is open.
+    /// How long the log has had no reader; zero while one is open.
     pub(super) fn unread(&self) -> Duration {
         self.last_read().elapsed()
     }
 
-    /// Leaves the waker of a reader that found nothing.
+    /// Registers the waker of a reader that found nothing.
     pub(super) fn wait(&mut self, reader: ReaderKey, cx: &Context<'_>) {
         if let Some(slot) = self.open.get_mut(reader.0) {
             register(slot, cx);
@@ -99,7 +99,7 @@ impl From<Option<Waker>> for Wakers {
     }
 }
 
-/// Leaves the task's waker in a slot that only this task uses.
+/// Registers the task's waker in a slot that only this task uses.
 pub(super) fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
     match slot {
         Some(waker) => waker.clone_from(cx.waker()),

@@ -4,8 +4,8 @@
 //! that is behind fetches [`page`](super::page)s for itself, one at a time, until it reaches the
 //! tail.
 //!
-//! As in a [`LocalLog`](super::LocalLog), readers look and leave their wakers under one lock, so
-//! that no wake-up can be lost. This module knows nothing of Redis, of HTTP or of other replies.
+//! As in a [`LocalLog`](super::LocalLog), readers look and register their wakers under one lock, so
+//! no wake-up is lost. This module knows nothing of Redis, of HTTP or of other replies.
 
 use std::{
     collections::VecDeque,
@@ -165,7 +165,7 @@ impl RemoteLog {
         self.source.stop().await
     }
 
-    /// Appends the events of `batch` that are not here yet, and lets go of the oldest if the tail
+    /// Appends the events of `batch` that are not here yet, and drops the oldest ones if the tail
     /// becomes too long. After the `end` nothing is appended.
     ///
     /// # Errors
@@ -197,12 +197,12 @@ impl RemoteLog {
         self.state.lock().trim_front(events, bytes);
     }
 
-    /// How long nobody here has read the log; zero while a reader is open.
+    /// How long the log has had no reader here; zero while one is open.
     pub(super) fn unread(&self) -> Duration {
         self.state.lock().readers.unread()
     }
 
-    /// Says that the log cannot be read any more: closes every reader.
+    /// Declares that the log can no longer be read, and closes every reader.
     pub(super) fn invalidate(&self) {
         let wakers = {
             let mut state = self.state.lock();
@@ -212,7 +212,7 @@ impl RemoteLog {
         wakers.wake();
     }
 
-    /// Whether somebody has called [`RemoteLog::invalidate`].
+    /// Whether [`RemoteLog::invalidate`] was called.
     pub(super) fn is_invalid(&self) -> bool {
         self.state.lock().invalid
     }

@@ -19,7 +19,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Reads `events`, which are all events of a log up to `last`.
     pub(super) fn read(events: &[Bytes], last: Seq) -> Self {
-        let (text, end) = event::read_back(events.iter().map(Bytes::as_ref));
+        let (text, end) = event::decode_text(events.iter().map(Bytes::as_ref));
         Self { text, last, end }
     }
 }
@@ -27,5 +27,5 @@ impl Snapshot {
 /// Decodes a log's last event; `None` if the log has not ended.
 pub(super) fn end_of(position: Position, last: Option<Bytes>) -> Option<End> {
     let last = last.filter(|_| position.ended)?;
-    event::read_back([last.as_ref()]).1
+    event::decode_text([last.as_ref()]).1
 }

@@ -24,8 +24,8 @@ mod explored {
         static EXPLORING: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Runs `model` in every order that its threads can take, with at most `preemptions` switches
-    /// away from a thread that could have gone on. Returns the number of orders.
+    /// Runs `model` in every order that its threads can take, with at most `preemptions` preemptions.
+    /// Returns the number of orders.
     pub(in crate::store) fn explore(
         preemptions: Option<usize>,
         model: impl Fn() + Send + Sync + 'static,

@@ -2,8 +2,7 @@
 //!
 //! The events of one [`Writer::append`] are one batch: they share an allocation, a lock and a
 //! wake-up. A writer never waits: replication reads from the log, which is bounded, and the log is
-//! its queue. A writer that is dropped before its `end` writes one itself, so that no reply can be
-//! left without.
+//! its queue. A writer that is dropped before its `end` appends one itself, so every reply has one.
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +17,7 @@ use crate::event::{
     self, End, ErrorCode, Pad, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
 };
 
-/// What came of creating a reply.
+/// The outcome of creating a reply.
 #[derive(Debug)]
 pub enum Created {
     /// A new reply; its `start` is appended.
@@ -27,7 +26,7 @@ pub enum Created {
     Existing(Log),
 }
 
-/// What happens when a reply has its `end`; it is given the size of the log.
+/// A callback for the `end` of a reply, with the memory that its log takes.
 pub(super) struct OnEnd(pub(super) Box<dyn FnOnce(usize) + Send>);
 
 impl fmt::Debug for OnEnd {
@@ -66,12 +65,12 @@ impl Writer {
             encoded: Vec::new(),
             ends: Vec::new(),
         };
-        // An empty log takes its first event.
+        // Appending to an empty log cannot fail.
         let _ = writer.append(&[ReplyEvent::Start { reply: id, created }]);
         writer
     }
 
-    /// The log that is written.
+    /// The log to which this writer appends.
     #[must_use]
     pub const fn log(&self) -> &Arc<LocalLog> {
         &self.log
@@ -87,8 +86,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: no event of the batch was appended, and from now on the log takes an `end`
-    /// at most.
+    /// [`AppendError`]: no event of the batch was appended. From now on at most an `end` can be.
     pub fn append(&mut self, events: &[ReplyEvent]) -> Result<(), AppendError> {
         debug_assert!(
             !events
@@ -125,7 +123,7 @@ impl Writer {
         };
         let end = self.encode(&[ReplyEvent::End(end)]);
         self.log_bytes += footprint(end.len(), 1);
-        // An error means that the log has the `end` of another replica, and that one counts.
+        // An error means that the log already has the `end` of another replica.
         let _ = self.log.append_end(end);
         on_end(self.log_bytes);
     }
@@ -162,7 +160,7 @@ const fn allocated(bytes: usize) -> usize {
     if whole < 4 * WORD { 4 * WORD } else { whole }
 }
 
-/// A generation that ends in any other way than by [`Writer::end`] has a bug: its task was dropped,
+/// A writer that is dropped without [`Writer::end`] is a bug: the task of its generation was dropped,
 /// or its thread has died.
 impl Drop for Writer {
     fn drop(&mut self) {

@@ -1,7 +1,7 @@
-//! What came of asking one deployment once, as a value.
+//! The outcome of asking one deployment once, as a value.
 //!
-//! Upstream decides nothing from it. Whether to ask another deployment, to wait and ask again, or to
-//! give up is the generation's to say.
+//! Upstream draws no conclusion from it. The generation decides whether to ask another deployment, to
+//! wait and ask again, or to give up.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use super::{circuit::CircuitOpen, fault::Fault, reply::Reply};
 /// The outcome of asking one deployment.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It responds: the reply comes in from here.
+    /// It responded: here is the reply.
     Opened(Reply),
     /// It is busy or cannot be reached. A later moment or another deployment may succeed.
     Busy(Busy),
@@ -19,7 +19,7 @@ pub enum Attempt {
     Failed(Fault),
 }
 
-/// A deployment that cannot take a request just now.
+/// A deployment that cannot take a request at the moment.
 #[derive(Clone, Debug)]
 pub struct Busy {
     /// When to ask it again.

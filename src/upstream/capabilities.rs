@@ -1,7 +1,7 @@
-//! What a deployment accepts of a request's optional fields, as far as its refusals have told.
+//! The optional request fields that a deployment accepts, as far as its refusals show.
 //!
-//! Models differ in the optional fields that they take, and report one at a time: a 400 that names
-//! a field. The field is then renamed or left out, in this request and in all that follow to the
+//! Models differ in the optional fields that they accept, and report one at a time: a 400 that names a
+//! field. The field is then renamed or left out, in this request and in all that follow to the
 //! same deployment. This module reads no JSON and sends nothing.
 
 /// An optional field of a request, which a model may refuse.

@@ -1,8 +1,7 @@
-//! Why something failed, as the log may tell it.
+//! Why something failed, in a form that is safe to log.
 //!
-//! A [`Cause`] is made of this program's own texts, of numbers, and of [`Word`]s. It has no field
-//! that could hold what upstream wrote, so no error of upstream's can carry a key, a prompt or a
-//! reply into the log.
+//! A [`Cause`] consists of this program's own texts, numbers, and [`Word`]s. It has no field for text
+//! from upstream, so no upstream error can carry a key, a prompt or a reply into the log.
 
 use std::{fmt, io, time::Duration};
 

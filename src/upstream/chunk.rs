@@ -1,4 +1,4 @@
-//! What a frame of upstream's says about the reply, whatever the dialect.
+//! The part of an upstream frame that concerns the reply, in every dialect.
 
 use super::secrets::ModelName;
 use crate::event::{FinishReason, Usage};

@@ -1,12 +1,12 @@
-//! What is most likely wrong with the configuration when a request fails, and its remedy: for `check`,
-//! which prints it, and for requests that can be repeated without the field that is refused.
+//! The most likely problem with the configuration when a request fails, and its remedy: for `check`,
+//! which prints it, and for requests that can be repeated without the refused field.
 //!
 //! Azure reports different problems by the same status. Only the words of the error tell them apart,
 //! so they are read here, and none of them is kept.
 
 use super::{capabilities::Field, options::Credential};
 
-/// A problem that somebody can fix.
+/// A problem that an operator can fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Diagnosis {
     /// The host name has no address.

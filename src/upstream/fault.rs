@@ -1,8 +1,8 @@
 //! One failure of a request or of its response.
 //!
-//! A fault has three faces. Its `error` is for clients and holds this program's words only; its
-//! `cause` is for the log and cannot hold upstream's words either; its `diagnosis` is for whoever can
-//! fix it. This module reads no response and retries nothing.
+//! A fault has three parts: its `error` is for clients, its `cause` is for the log, and its `diagnosis`
+//! is for the operator. None of them contains text from upstream. This module reads no response and
+//! retries nothing.
 
 use super::{cause::Cause, diagnosis::Diagnosis, secrets::RequestId};
 use crate::event::{ErrorCode, ReplyError};
@@ -10,16 +10,16 @@ use crate::event::{ErrorCode, ReplyError};
 /// One failure of upstream, or on the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What clients are told.
+    /// What clients receive.
     pub error: ReplyError,
-    /// What the log is told.
+    /// What the log contains.
     pub cause: Cause,
-    /// What somebody could fix.
+    /// What an operator could fix.
     pub diagnosis: Diagnosis,
 }
 
 impl Fault {
-    /// Makes a fault that no error of upstream's reports.
+    /// Makes a fault that upstream did not report itself.
     #[must_use]
     pub fn new(code: ErrorCode, cause: impl Into<Cause>) -> Self {
         Self {

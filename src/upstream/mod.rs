@@ -7,12 +7,12 @@
 //!                          └─▶ anything else ─▶ fault: Fault ─▶ attempt: Attempt ─▶ generation
 //! ```
 //!
-//! Each [`Deployment`] is asked once and returns what came of it as an [`Attempt`]. The caller decides
+//! Each [`Deployment`] is asked once and returns an [`Attempt`]. The caller decides
 //! whether to ask another one, to wait, or to give up, and it sets the time limits that follow the
 //! response's head. Dropping a [`Reply`] closes its connection and so stops it.
 //!
-//! No text of upstream's leaves this module except the reply itself, the model's name and the request
-//! id. [`fault`] and [`secrets`] say how the types ensure that.
+//! No text from upstream leaves this module except the reply itself, the model's name and the request
+//! id. [`fault`] and [`secrets`] explain how the types ensure that.
 
 mod attempt;
 mod auth;

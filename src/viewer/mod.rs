@@ -40,8 +40,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// that the viewers of a server that restarts do not return all at once.
 const RETRY_MS: RangeInclusive<u16> = 1000..=4000;
 
-/// The same for clients that are sent to another replica. It is already running, so they may be
-/// quick.
+/// The same for clients that move to another replica. It is already running, so they may reconnect
+/// sooner.
 const MOVE_RETRY_MS: RangeInclusive<u16> = 200..=3000;
 
 /// The body of an event stream.
@@ -49,7 +49,7 @@ const MOVE_RETRY_MS: RangeInclusive<u16> = 200..=3000;
 pub struct Viewer {
     phase: Phase,
     reader: Reader,
-    /// The number of the last event that was sent, else the one that the client came with.
+    /// The number of the last event that was sent; at first, the client's own cursor.
     cursor: Seq,
     /// The rest of an event that is larger than one piece.
     unsent: Bytes,
@@ -62,7 +62,7 @@ pub struct Viewer {
 pub enum OnDrain {
     /// It tells its client to reconnect. For clients that resume by themselves.
     Leave(DrainWatch),
-    /// It reads to the end, and is waited for. For clients that do not come again.
+    /// It reads to the end, and the drain waits for it. For clients that do not reconnect.
     Stay(DrainGuard),
 }
 
@@ -70,7 +70,7 @@ pub enum OnDrain {
 enum Phase {
     /// Nothing has been sent. The first event also carries `retry:`.
     Opening,
-    /// Events are sent as the log has them, and pings in between.
+    /// Events are sent as they are committed, with pings in between.
     Following,
     /// The last event is on its way; the body ends after its last piece.
     Closing,
@@ -158,8 +158,7 @@ fn ping_at(cursor: Seq) -> Bytes {
     ping.into()
 }
 
-/// Puts the `retry:` line inside the event: some clients turn a `retry:` that stands alone into an
-/// empty event.
+/// Puts the `retry:` line inside the event: some clients turn a separate `retry:` into an empty event.
 fn with_retry(milliseconds: &RangeInclusive<u16>, event: &Bytes) -> Bytes {
     let retry = rand::rng().random_range(milliseconds.clone());
     let retry = format!("retry: {retry}\n");

@@ -296,7 +296,7 @@ async fn the_wait_for_a_retry_is_counted_down_and_told_no_longer_once_words_come
     let app = spawn_scenario("rate-limited", &[]).await;
     let page = Page::open(app.addr).await;
     page.submit(PROMPT).await;
-    let words = "The model's service is busy or cannot be reached; it is asked again.";
+    let words = "The model's service is busy or unreachable; the server tries again.";
     eventually("the countdown", async || {
         let told = page.text(".reply .notice").await;
         if told == format!("{words} In 1 s.") {

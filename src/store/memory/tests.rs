@@ -60,7 +60,10 @@ async fn a_reply_is_kept_for_its_retention_after_its_end() {
     let writer = started(&store).await;
     let id = writer.log().id();
     tokio::time::advance(Duration::from_secs(10_000)).await;
-    assert!(store.find(id).await.unwrap().is_some(), "it still runs");
+    assert!(
+        store.find(id).await.unwrap().is_some(),
+        "it is still running"
+    );
     writer.end(end());
     tokio::time::advance(Duration::from_secs(599)).await;
     assert!(store.find(id).await.unwrap().is_some());
@@ -69,13 +72,13 @@ async fn a_reply_is_kept_for_its_retention_after_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_sweep_frees_memory_without_anybody_asking() {
+async fn the_sweep_frees_memory_without_a_request() {
     let store = store(10);
     let writer = started(&store).await;
     let log = Arc::downgrade(writer.log());
     writer.end(end());
     let swept = tokio::time::timeout(Duration::from_secs(602), store.sweep()).await;
-    assert!(swept.is_err(), "it sweeps for ever");
+    assert!(swept.is_err(), "it sweeps forever");
     assert!(log.upgrade().is_none());
 }
 

@@ -1,11 +1,11 @@
-//! How long to wait before something that failed is tried again.
+//! Exponential backoff with jitter.
 
 use std::time::Duration;
 
 /// The mean of the first pause; each one after that is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(75);
 
-/// Pauses that grow exponentially, at random, so that replicas do not try in step.
+/// Pauses that grow exponentially, with jitter, so that replicas do not retry in step.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     attempts: u32,
@@ -25,7 +25,7 @@ impl Backoff {
         pause.mul_f64(0.67 + 0.33 * rand::random::<f64>())
     }
 
-    /// What failed works again: the next attempt comes at once.
+    /// Records a success: the next attempt comes at once.
     pub(super) fn reset(&mut self) {
         self.attempts = 0;
     }

@@ -1,13 +1,13 @@
 //! Claims: how one idempotency key starts one reply, whichever replicas are asked.
 //!
-//! A replica claims a key in Redis before it creates the reply. It also remembers its claims until
-//! the replies are evicted, because Redis may forget them: on every new connection it puts them back
-//! before anything else is sent on it.
+//! A replica claims a key in Redis before it creates the reply. It also keeps its claims in memory
+//! until the replies are evicted, because Redis may lose them: on every new connection it restores
+//! them before it sends anything else.
 //!
-//! So a key that is missing in Redis is free only if every replica has had the time to put its
-//! claims back. That is known in one of two ways: this very connection is older than any replica
-//! that lives needs to come back, and no replica says that it is still restoring; or, for a process
-//! that has just started, Redis holds the mark of an earlier claim, so it was not emptied meanwhile.
+//! So a key that is missing in Redis is free only if every replica has had time to restore its claims.
+//! There are two proofs of that. Either this connection is older than any live replica needs to
+//! reconnect, and no replica is still restoring. Or, for a process that has just started, Redis has
+//! the mark of an earlier claim, so it has not lost its data.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{event::ReplyId, store::memory::Memory};
 
-/// How old a connection must be before a missing key on it is free. A replica that lives reaches
-/// Redis sooner than this after Redis answers again.
+/// How old a connection must be before a missing key on it counts as free. A live replica reconnects
+/// sooner than this after Redis answers again.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
-/// How many claims are put back by one command.
+/// How many claims one command restores.
 const RESTORE_BATCH: usize = 256;
 
 /// The claims of the replies that this process leads.
@@ -43,7 +43,7 @@ pub(super) enum Attempt {
     LeadsTo(ReplyId),
     /// It was used for another request.
     OtherRequest,
-    /// Nobody can say yet whether the key is free.
+    /// It is not known yet whether the key is free.
     Unknown,
 }
 
@@ -74,7 +74,7 @@ impl Claims {
             if restoring || !(old || connection.epoch == FIRST_EPOCH && settled) {
                 return Ok(Attempt::Unknown);
             }
-            // On this connection and no other: the next one may lead to an empty Redis.
+            // Only on this connection: the next one may lead to an empty Redis.
             let answers = self.redis.ask(&connection, &commands::claim(claim)).await?;
             stored = claim.compare(answers.get(1));
         }
@@ -94,7 +94,7 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// [`RedisError`]; nobody knows.
+    /// [`RedisError`]; it remains unknown.
     pub(super) async fn look_up(&self, claim: &Claim) -> Result<Attempt, RedisError> {
         let (answers, _) = self.redis.ask_twice(&commands::look_up(claim)).await?;
         Ok(match claim.compare(answers.first()) {
@@ -104,8 +104,7 @@ impl Claims {
         })
     }
 
-    /// Frees the key of a reply that is not created after all. If this fails, the key expires in a
-    /// moment.
+    /// Frees the key of a reply that is not created after all. If this fails, the key expires soon.
     pub(super) async fn release(&self, id: ReplyId) {
         let Some(claim) = self.forget(id) else {
             return;
@@ -126,12 +125,11 @@ impl Claims {
         self.held.lock().remove(&id)
     }
 
-    /// Puts all claims back on a new connection. While this goes on, no replica takes a missing key
-    /// for a free one.
+    /// Restores all claims on a new connection. Meanwhile no replica treats a missing key as free.
     ///
     /// # Errors
     ///
-    /// [`RedisError`]; some claims may not be there.
+    /// [`RedisError`]; some claims may be missing.
     pub(super) async fn restore(self: Arc<Self>, connection: Connection) -> Result<(), RedisError> {
         let held = self.held.lock().clone();
         let claims = held.into_iter().map(|(id, claim)| {

@@ -1,5 +1,5 @@
-//! What is sent to Redis: keys, channels and commands. How a reply is laid out there is known here
-//! and in [`entries`] only.
+//! What is sent to Redis: keys, channels and commands. Only this module and [`entries`] know how a
+//! reply is stored.
 //!
 //! | key | content |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | `rasta:key:HASH` | a claim: the id of the reply that an idempotency key leads to, and the request's fingerprint |
 //! | `rasta:replica:NAME` | a replica's lease |
 //! | `rasta:replica:NAME:inbox` | a list of requests to a leader: `stop ID`, `read ID` |
-//! | `rasta:restoring` | there while a replica puts its claims back |
-//! | `rasta:settled` | there once claims were complete; an empty Redis does not have it |
+//! | `rasta:restoring` | exists while a replica restores its claims |
+//! | `rasta:settled` | exists once all claims were restored; an empty Redis does not have it |
 //!
 //! | channel | message |
 //! |---|---|
@@ -27,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::entries::{END, EVENT, LEADER, START};
 use crate::{
-    event::{ReplyId, Seq, hex},
+    event::{ReplyId, Seq},
     store::{batch::Batch, idempotency::Request},
 };
 
@@ -42,11 +42,11 @@ pub(super) const CLAIM_TTL: Duration = Duration::from_secs(5);
 const RESTORING_TTL: Duration = Duration::from_secs(2);
 /// How long `rasta:settled` lasts unless another claim renews it.
 const SETTLED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long what a check of all commands writes lasts, if the check is cut short.
+/// The lifetime of the keys that the check of all commands writes, if the check is interrupted.
 const CHECK_TTL: Duration = Duration::from_secs(10);
 /// The most requests that one read of an inbox asks for.
 pub(super) const INBOX_REQUESTS: usize = 256;
-/// How long a log outlives the longest time that its reply can run. Its `end` sets the true time.
+/// How long a log outlives the longest time that its reply can run. Its `end` sets the final time.
 const LOG_TTL_MARGIN: Duration = Duration::from_secs(60);
 
 const RESTORING: &str = "rasta:restoring";
@@ -77,7 +77,7 @@ pub(super) fn inbox(replica: &str) -> String {
     format!("rasta:replica:{replica}:inbox")
 }
 
-/// How long what belongs to a reply is kept in Redis.
+/// How long the data of a reply is kept in Redis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lifetimes {
     /// After the `end`.
@@ -97,8 +97,8 @@ impl Lifetimes {
     }
 }
 
-/// An idempotency key and the reply that it leads to, as they are stored. The key's own text is not
-/// stored: a client may have put anything in it.
+/// An idempotency key and the reply that it leads to, as stored. The text of the key is not stored: a
+/// client may have put anything in it.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     key: String,
@@ -120,10 +120,13 @@ pub(super) enum Stored {
 
 impl Claim {
     pub(super) fn new(id: ReplyId, request: &Request) -> Self {
-        let hash = hex(&Sha256::digest(request.key.as_str()));
+        let hash = base16ct::lower::encode_string(&Sha256::digest(request.key.as_str()));
         Self {
             key: format!("rasta:key:{hash}"),
-            value: format!("{id} {}", hex(&request.fingerprint)),
+            value: format!(
+                "{id} {}",
+                base16ct::lower::encode_string(&request.fingerprint)
+            ),
         }
     }
 
@@ -151,7 +154,7 @@ impl Claim {
     }
 }
 
-/// Commands whose answers, errors included, are looked at one by one.
+/// Commands whose answers, errors included, are examined one by one.
 pub(super) fn pipeline() -> Pipeline {
     let mut pipe = redis::pipe();
     pipe.ignore_errors();
@@ -218,8 +221,8 @@ pub(super) fn claim(claim: &Claim) -> Pipeline {
     pipe
 }
 
-/// Says that this replica is restoring claims, for a moment, and puts these back. Each comes with
-/// whether its reply has ended.
+/// Marks that this replica is restoring claims, for a short time, and restores these. Each says whether
+/// its reply has ended.
 pub(super) fn restore(claims: &[(Claim, bool)], lifetimes: &Lifetimes) -> Pipeline {
     let mut pipe = pipeline();
     set(&mut pipe, RESTORING, "1", RESTORING_TTL);
@@ -273,7 +276,7 @@ pub(super) struct Target<'a> {
 /// Appends a batch. The answers are those that [`appended`] takes.
 ///
 /// The first and the last batch also set the time to live, in one transaction: a log without one
-/// would stay for ever. All others need none: who reads takes only what follows without a gap.
+/// would stay forever. The others need none: readers accept only events that follow without a gap.
 pub(super) fn append(target: &Target<'_>, batch: &Batch) -> Pipeline {
     let sets_ttl = batch.ended || batch.after == Seq::ZERO;
     let mut pipe = if sets_ttl { transaction() } else { pipeline() };
@@ -310,7 +313,7 @@ fn add_events(pipe: &mut Pipeline, target: &Target<'_>, batch: &Batch, sets_ttl:
         let ttl = target.lifetimes.ttl(batch.ended);
         pipe.cmd("PEXPIRE").arg(&key).arg(millis(ttl));
         if let Some(claim) = target.claim {
-            // NX: a key that leads to another reply by now stays that reply's.
+            // NX: does not overwrite a key that now leads to another reply.
             set_claim(pipe, claim, ttl);
             pipe.cmd("PEXPIRE").arg(&claim.key).arg(millis(ttl));
         }
@@ -372,7 +375,7 @@ fn is_id(answer: &Value) -> bool {
     matches!(answer, Value::BulkString(_))
 }
 
-/// Tells followers what was appended.
+/// Notifies followers of an append.
 pub(super) fn notify(id: ReplyId, notification: &[u8]) -> Pipeline {
     let mut pipe = pipeline();
     pipe.cmd("PUBLISH")
@@ -410,12 +413,12 @@ fn last_entry(pipe: &mut Pipeline, key: &str) {
     pipe.arg("COUNT").arg(1);
 }
 
-/// What a follower asks of a leader.
+/// A request from a follower to a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InboxRequest {
     /// Stop the reply.
     Stop(ReplyId),
-    /// The reply has viewers elsewhere.
+    /// The reply has viewers on another replica.
     Read(ReplyId),
 }
 

@@ -1,12 +1,12 @@
 //! The connection to Redis that all commands of this process share.
 //!
 //! Any caller that gets an error marks the connection as failed; one background task reconnects.
-//! Each connection has an epoch. Whoever keeps something in Redis verifies it once per epoch, because
-//! a new connection may lead to another server, or to the same one with an empty memory.
+//! Each connection has an epoch. Code that stores something in Redis verifies it once per epoch,
+//! because a new connection may lead to another server, or to the same one without its data.
 //!
 //! A connection counts only after every command that is ever sent has worked on it. So a server
 //! that answers some commands and refuses others (it is full, read-only, or the user lacks a right)
-//! counts as down, and is tried again with growing pauses. This module knows nothing of replies.
+//! counts as down, and is retried with backoff. This module knows nothing of replies.
 
 use std::{fmt, mem::discriminant, time::Duration};
 
@@ -25,22 +25,22 @@ use tokio::{
 use super::{backoff::Backoff, commands};
 use crate::store::options::ReplicationOptions;
 
-/// How long an answer may take. Redis answers in well under a millisecond, so a server that takes
-/// longer than this is paused, gone or out of reach.
+/// How long an answer may take. Redis answers in less than a millisecond, so a server that takes longer
+/// than this is paused, down or unreachable.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long it may take to open a connection, and then to try every command on it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The longest pause before the next attempt to connect, if Redis does not answer: it must be
-/// noticed soon when it does.
+/// The longest pause before the next attempt to connect if Redis does not answer. It is short, so that
+/// replication resumes soon.
 const UNREACHABLE_RETRY_LIMIT: Duration = Duration::from_millis(500);
-/// The same if Redis refuses to work: somebody has to change something first.
+/// The same if Redis refuses commands: an administrator has to change something first.
 const REFUSED_RETRY_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that failed sooner than this does not prove that Redis works.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// How often the same error is logged.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
-/// How many commands may be on their way on one connection; more wait. Without a limit, a server
-/// that has become slow would answer callers that have long given up.
+/// How many commands may be in flight on one connection; more wait. Without a limit, a slow server
+/// would answer callers that have already timed out.
 const IN_FLIGHT_LIMIT: usize = 1024;
 /// How many exclusive connections may be open. Bounds what a failover of Redis with thousands of
 /// replies costs both sides.
@@ -48,20 +48,19 @@ const EXCLUSIVE_LIMIT: usize = 4;
 
 const NO_ANSWER: &str = "no answer in time";
 
-/// Why Redis did not do what it was asked, in a few words without secrets. Nobody knows whether it
-/// did a part of it.
+/// Why a command failed, in a few words without secrets. Redis may have executed a part of it.
 ///
 /// An error that concerns one key or one command only (`WRONGTYPE`, `ERR`) is no `RedisError`: it
 /// stands among the answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RedisError {
-    /// There is no answer, or Redis is starting: another connection or a little time can cure it.
+    /// No answer, or Redis is starting: another connection or some time can cure it.
     Unreachable(String),
     /// Redis refuses, and will do so until an administrator changes something.
     Refused(String),
 }
 
-/// An open connection. A cheap handle, to be cloned.
+/// An open connection. A handle that is cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connection {
     inner: MultiplexedConnection,
@@ -85,7 +84,7 @@ pub(super) enum State {
     Down(RedisError, Instant),
 }
 
-/// Redis as this replica reaches it.
+/// This replica's access to Redis.
 pub(super) struct Redis {
     client: Client,
     replica: Box<str>,
@@ -221,7 +220,7 @@ impl Redis {
         Ok((connection, permit))
     }
 
-    /// Marks a connection as failed because Redis has forgotten what was stored on it.
+    /// Marks a connection as failed because Redis has lost its data.
     pub(super) fn mark_emptied(&self, connection: &Connection) {
         self.mark_failed(connection, &unreachable("it has lost its data"));
     }
@@ -263,7 +262,7 @@ impl Redis {
     }
 
     /// Replaces the connection whenever it fails, for as long as it is polled. A new connection
-    /// counts only after `restore` has put back what Redis may have lost.
+    /// counts only after `restore` has stored again what Redis may have lost.
     pub(super) async fn keep_connected<F>(&self, restore: impl Fn(Connection) -> F)
     where
         F: Future<Output = Result<(), RedisError>>,

@@ -1,8 +1,8 @@
 //! Entries of a stream in Redis, read back as events of a log.
 //!
 //! Entry `n-0` is event `n`: one field with the encoded event, named after its role. The first
-//! entry also names the leader. Whoever can write to Redis can plant anything, so nothing is passed
-//! on that is not exactly one event with the number that its place demands. This module knows
+//! entry also names the leader. Any client that can write to Redis can plant data, so an entry is
+//! accepted only if it is exactly one event with the expected number. This module knows
 //! nothing of connections.
 
 use bytes::Bytes;

@@ -2,9 +2,9 @@
 //!
 //! Any replica with viewers of the reply may do it, and several may try at once. Each appends an
 //! `end` after the last stored event, with an explicit id. Redis takes one such entry only, and none
-//! from a leader that comes back later. Where the `end` cannot be stored, the viewers of this
-//! replica get it all the same: none of them waits for ever. When a leader is lost is decided by the
-//! [`heartbeat`](super::heartbeat).
+//! from a leader that returns later. If the `end` cannot be stored, the viewers of this replica still
+//! get it, so none of them waits forever. The [`heartbeat`](super::heartbeat) decides when a leader
+//! is lost.
 
 use bytes::Bytes;
 use log::{info, warn};
@@ -26,8 +26,8 @@ use crate::{
 pub(super) enum Cause {
     /// The leader's lease has expired.
     LeaderLost,
-    /// Redis refuses to work for this replica. The leader may go on, but no event of its can arrive
-    /// here.
+    /// Redis refuses commands from this replica. The leader may be alive, but none of its events can
+    /// arrive here.
     RedisRefuses,
 }
 
@@ -50,8 +50,8 @@ pub(super) async fn fail_over(
     cause: Cause,
 ) {
     let log = follower.log();
-    // Not the shared connection: there is none while Redis refuses some commands, and reading may
-    // work all the same.
+    // Not on the shared connection: there is none while Redis refuses some commands, and reads may
+    // still work.
     let Ok((connection, _permit)) = redis.exclusive().await else {
         return;
     };
@@ -94,13 +94,13 @@ pub(super) async fn fail_over(
             let notify = commands::notify(log.id(), &notification::encode(&batch));
             let _ = redis.ask(&connection, &notify).await;
         }
-        // Somebody was quicker, or the next attempt finds out what has changed.
+        // Another replica was faster, or the next attempt finds out what has changed.
         Ok(_) | Err(RedisError::Unreachable(_)) => {}
         Err(RedisError::Refused(_)) => end_here(log).await,
     }
 }
 
-/// Reads the stored log to its end, page by page, and lets the viewers here have it.
+/// Reads the stored log to its end, page by page, and appends it for the viewers here.
 async fn read_all(
     redis: &Redis,
     connection: &Connection,
@@ -119,7 +119,7 @@ async fn read_all(
         for event in &page.batch.events {
             event::replay(event, &mut stored.transcript);
         }
-        // What is here already is passed over. The log begins here, so there is no gap.
+        // The log skips the events that it has. The page begins at its start, so there is no gap.
         let _ = log.append(&page.batch);
         stored.last = page.batch.position().seq;
         stored.ended = page.batch.ended;
@@ -152,7 +152,7 @@ async fn end_here(log: &RemoteLog) {
         ended: true,
     };
     warn!(reply = name.as_str(); "a reply cannot be continued: it was ended for its viewers here");
-    // A gap cannot be: nobody but the follower and this task appends, and both append what follows.
+    // There is no gap: only the follower and this task append, and both append the next event.
     let _ = log.append(&end);
 }
 

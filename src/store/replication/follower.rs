@@ -41,8 +41,8 @@ use crate::{
     },
 };
 
-/// How long a follower goes on that nobody reads: as long as a viewer may take to come back.
-const LINGER_TIME: Duration = Duration::from_secs(10);
+/// How long a follower continues without readers: as long as a viewer may take to reconnect.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a follower waits for a notification before it reads: one may have been lost.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 /// How old a connection must be before a log that is missing on it does not exist: its leader has
@@ -51,12 +51,13 @@ const MISSING_LOG_TIMEOUT: Duration = LEASE_TTL.saturating_mul(2);
 /// The most that a page holds, unless its only event is larger. A viewer that does not read keeps
 /// its page in memory.
 const PAGE_BYTES_LIMIT: usize = 16 << 10;
-/// How many pages are fetched at once. Bounds what thousands of viewers that reconnect in one
-/// moment hold in memory and ask of Redis.
-const PAGES_AT_ONCE: usize = 32;
-/// How many snapshots are read at once.
-const SNAPSHOTS_AT_ONCE: usize = 8;
-/// How often a leader is told that its reply is read here. It waits three times as long.
+/// The most pages that are fetched at once. Bounds the memory and the load on Redis when thousands of
+/// viewers reconnect at once.
+const CONCURRENT_PAGES_LIMIT: usize = 32;
+/// The most snapshots that are read at once. Each holds a complete reply in memory.
+const CONCURRENT_SNAPSHOTS_LIMIT: usize = 8;
+/// How often a follower tells the leader that the reply has readers here. The leader waits three times
+/// as long.
 const READ_MARK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The followers of this process.
@@ -75,7 +76,7 @@ pub(super) struct Followers {
 pub(super) struct Follower {
     log: Arc<RemoteLog>,
     leader: String,
-    /// When the leader was last told of viewers here.
+    /// When this replica last told the leader that the reply has viewers here.
     marked: Mutex<Option<Instant>>,
     /// Held by the one task that fails over.
     pub(super) failover: Arc<tokio::sync::Mutex<()>>,
@@ -89,8 +90,8 @@ impl Followers {
             pubsub,
             request_ttl,
             following: Mutex::default(),
-            pages: Semaphore::new(PAGES_AT_ONCE),
-            snapshots: Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE)),
+            pages: Semaphore::new(CONCURRENT_PAGES_LIMIT),
+            snapshots: Arc::new(Semaphore::new(CONCURRENT_SNAPSHOTS_LIMIT)),
             runtime: Handle::current(),
         }
     }
@@ -105,7 +106,7 @@ impl Followers {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] if nobody can say at the moment whether it exists.
+    /// [`Unavailable`] if it is unknown at the moment whether it exists.
     pub(super) async fn find(
         self: &Arc<Self>,
         id: ReplyId,
@@ -158,8 +159,8 @@ impl Followers {
     }
 }
 
-/// The task of a follower. Whatever ends it, no viewer is left with a log that nobody feeds: a
-/// reader that opened in the last moment is closed, and its viewer reconnects.
+/// The task of a follower. However it ends, no viewer keeps a log that gets no events: a reader that
+/// opened in the last moment is closed, and its viewer reconnects.
 struct Following {
     followers: Arc<Followers>,
     log: Arc<RemoteLog>,
@@ -175,11 +176,11 @@ impl Drop for Following {
 }
 
 impl Following {
-    /// Follows the reply until it ends, or nobody has read it for a while.
+    /// Follows the reply until it ends, or until it has had no reader for [`LINGER_TIMEOUT`].
     async fn run(self, mut subscription: Subscription) {
         let log = &self.log;
         let mut read = true;
-        while !log.position().ended && !log.is_invalid() && log.unread() < LINGER_TIME {
+        while !log.position().ended && !log.is_invalid() && log.unread() < LINGER_TIMEOUT {
             if std::mem::take(&mut read) && self.read().await.is_some_and(|page| page.full) {
                 read = true;
                 continue;
@@ -217,7 +218,7 @@ impl Follower {
         &self.leader
     }
 
-    /// What the leader is to be told now, if anything. It is renewed well before it is out of date.
+    /// The mark to send to the leader now, if any. It is renewed well before it expires.
     pub(super) fn read_mark(&self) -> Option<InboxRequest> {
         let mut marked = self.marked.lock();
         let ago = marked.map_or(Duration::MAX, |marked| marked.elapsed());

@@ -1,9 +1,9 @@
-//! The heartbeat of this replica, twice a second: it renews the lease, does what the inbox asks for,
-//! tells leaders which of their replies are read here, and finds out which leaders are lost.
+//! The heartbeat of this replica, twice a second: it renews the lease, executes the requests of the
+//! inbox, tells leaders which of their replies have readers here, and detects lost leaders.
 //!
 //! A leader is lost if its lease was missing for a whole [`LEASE_TTL`] in which every heartbeat
 //! succeeded, on a connection that is twice that old: Redis loses all leases when it restarts empty,
-//! and every replica that lives needs a moment to come back.
+//! and every live replica needs a moment to reconnect.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -25,8 +25,8 @@ use super::{
 use crate::store::{local_log::StopRequest, memory::Memory};
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
-/// How long Redis may refuse to work before the replies that are followed here are ended. A primary
-/// that changes places, or memory that is full for a moment, takes less.
+/// How long Redis may refuse commands before the replies followed here are ended. A failover of Redis,
+/// or a short shortage of its memory, takes less.
 const REFUSED_TIMEOUT: Duration = LEASE_TTL.saturating_mul(5);
 
 /// What the heartbeat works with.
@@ -38,12 +38,12 @@ pub(super) struct Heartbeat {
     pub(super) lifetimes: Lifetimes,
 }
 
-/// What one beat leaves for the next one.
+/// The state between two beats.
 #[derive(Default)]
 struct Seen {
     /// Since when the lease of each leader is missing.
     missing_leases: HashMap<String, Instant>,
-    /// How many requests at the beginning of the inbox are done.
+    /// The number of executed requests at the beginning of the inbox.
     done: usize,
     /// When the lease was last renewed, and on which connection.
     renewed: Option<(u64, Instant)>,
@@ -66,7 +66,7 @@ impl Heartbeat {
             };
             if beat.is_err() {
                 seen = Seen::default();
-                // Nobody can say whether they are read on other replicas.
+                // It is unknown whether they have readers on other replicas.
                 for log in self.memory.running_logs() {
                     log.mark_read();
                 }
@@ -91,7 +91,7 @@ impl Heartbeat {
         let mut pipe = commands::pipeline();
         let replica = self.redis.replica();
         commands::renew_lease(&mut pipe, replica);
-        // If this beat fails, nobody knows whether they were removed; then they are done twice.
+        // If this beat fails, they may not be removed, and are executed again; that is harmless.
         commands::read_inbox(&mut pipe, replica, std::mem::take(&mut seen.done));
         for (leader, _) in &leaders {
             commands::is_leased(&mut pipe, leader);
@@ -110,7 +110,7 @@ impl Heartbeat {
             && epoch == connection.epoch
             && when.elapsed() < LEASE_TTL / 2
         {
-            // The lease was renewed a moment ago, so somebody has removed all keys.
+            // The lease was renewed a moment ago, so all keys were removed.
             self.redis.mark_emptied(connection);
             return Ok(());
         }
@@ -131,7 +131,7 @@ impl Heartbeat {
                 }
             }
             Err(_) => {
-                warn!("the key of this replica's inbox held something else and is cleared");
+                warn!("the inbox of this replica has the wrong type and is cleared");
                 let clear = commands::clear_inbox(self.redis.replica());
                 let _ = self.redis.ask(connection, &clear).await;
             }

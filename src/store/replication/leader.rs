@@ -4,7 +4,7 @@
 //! different replicas cannot disagree. While Redis does not work, the log is committed as it is
 //! written, and the viewers of this replica see it. On each new connection the leader resyncs: it
 //! compares what is stored with the log and appends what is missing. If the stored log has diverged,
-//! the leader rewrites it; if another replica has ended it, that `end` stands.
+//! the leader rewrites it; if another replica has ended it, that `end` counts.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -36,10 +36,10 @@ const BATCH_EVENTS_LIMIT: usize = 512;
 const BATCH_BYTES_LIMIT: usize = 256 << 10;
 /// The longest pause before a log is resynced again after that has failed.
 const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
-/// How long readers of this replica wait for a log that Redis does not take, although it works.
+/// How long readers of this replica wait for a log that Redis refuses to store, although Redis works.
 const REFUSED_LOG_TIMEOUT: Duration = LEASE_TTL;
-/// How many ended replies are resynced at once.
-const RESYNC_CONCURRENCY: usize = 8;
+/// The most ended replies that are resynced at once.
+const CONCURRENT_RESYNCS_LIMIT: usize = 8;
 /// How long the resync of an ended reply is tried.
 const RESYNC_TIMEOUT: Duration = Duration::from_secs(60);
 /// The epoch of a log that was not compared with what is stored.
@@ -54,14 +54,14 @@ pub(super) struct Leader {
     replicating: TaskTracker,
 }
 
-/// What a resync has found or achieved.
+/// The outcome of a resync.
 #[derive(Debug, PartialEq, Eq)]
 enum Resync {
     /// The log is stored up to this event.
     StoredTo(Seq),
     /// Another replica has ended the log.
     EndedElsewhere,
-    /// Somebody wrote to the stored log at the same time: try again.
+    /// Another client wrote to the stored log at the same time: try again.
     Interrupted,
 }
 
@@ -121,7 +121,7 @@ impl Leader {
         self.replicating.spawn(async move {
             let replicated = AssertUnwindSafe(this.replicate(&log, Seq(1), epoch));
             if replicated.catch_unwind().await.is_err() {
-                // A bug: the readers of this replica do not wait for ever.
+                // A bug: without this, the readers of this replica would wait forever.
                 commit_to_end(&log).await;
             }
         });
@@ -199,10 +199,10 @@ impl Leader {
             let Ok(connection) = connection else { continue };
             epoch = connection.epoch;
             let all = stream::iter(memory.ended_logs()).for_each_concurrent(
-                RESYNC_CONCURRENCY,
+                CONCURRENT_RESYNCS_LIMIT,
                 async |log: Arc<LocalLog>| {
                     let resync = self.replicate(&log, log.appended().seq, NOT_VERIFIED);
-                    // One that cannot be stored must not keep others waiting.
+                    // One that cannot be stored must not delay the others.
                     let _ = timeout(RESYNC_TIMEOUT, resync).await;
                 },
             );
@@ -314,7 +314,7 @@ impl Leader {
             return Ok(Resync::Interrupted);
         }
         let name = log.id().short();
-        warn!(reply = name.as_str(); "the stored log had diverged and is rewritten");
+        warn!(reply = name.as_str(); "stored log has diverged: rewriting it");
         Ok(Resync::StoredTo(first.position().seq))
     }
 
@@ -349,7 +349,7 @@ async fn commit_to_end(log: &LocalLog) {
     }
 }
 
-/// As much of a batch as one append may send.
+/// The beginning of a batch that one append may send.
 fn limited(mut batch: Batch) -> Batch {
     let mut bytes = 0;
     let fitting = batch.events.iter().take_while(|event| {
@@ -389,7 +389,7 @@ fn adopt(log: &LocalLog, after: Seq, end: Bytes) -> Resync {
         // The viewers here saw later events while Redis did not work. They keep them.
         Err(error) => {
             let cause = error.to_string();
-            warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply, its viewers here go on");
+            warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply; its viewers here continue");
         }
     }
     Resync::EndedElsewhere

@@ -2,7 +2,7 @@
 //!
 //! A leader publishes it only after Redis has acknowledged the append, and that no event is missing
 //! before it. So a notification never has an event that the log does not have, and a follower that
-//! is up to date needs no other read. Nobody relies on it: it may be lost, doubled or late.
+//! is up to date needs no other read. Nothing relies on it: it may be lost, doubled or late.
 //!
 //! The form is a line of decimal numbers, then the encoded events one after the other. The line has
 //! the number of the last event; if events follow, then also the number before the first one, 1 if
@@ -15,11 +15,11 @@ use bytes::Bytes;
 use super::entries::is_event;
 use crate::{event::Seq, store::batch::Batch};
 
-/// The most bytes of events that one notification carries. Keeps a subscriber that is slow for a
-/// moment below the limit at which Redis disconnects it.
+/// The most bytes of events in one notification. Keeps a subscriber that is briefly slow below the
+/// limit at which Redis disconnects it.
 const EVENTS_BYTES_LIMIT: usize = 16 << 10;
 
-/// What a follower is told.
+/// A notification, as a follower receives it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Notification {
     /// These events were stored.
@@ -49,7 +49,7 @@ pub(super) fn encode(batch: &Batch) -> Vec<u8> {
     message
 }
 
-/// Reads a message; `None` if it is not of [`encode`]'s making.
+/// Parses a message; `None` if [`encode`] did not make it.
 pub(super) fn decode(message: &[u8]) -> Option<Notification> {
     let line = message.split(|byte| *byte == b'\n').next()?;
     let mut rest = message.get(line.len() + 1..).unwrap_or_default();

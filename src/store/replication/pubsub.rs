@@ -1,8 +1,8 @@
 //! The connection that receives published messages: notifications for followers, and the sign that
 //! there is something in this replica's inbox.
 //!
-//! Messages only make things quick. Followers and the heartbeat also look by themselves, so a lost
-//! message costs a second at most. After each reconnect every subscriber looks once. This module
+//! Messages only save time. Followers and the heartbeat also poll, so a lost message costs at most a
+//! second. After each reconnect every subscriber polls once. This module
 //! knows nothing of logs.
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
@@ -92,7 +92,7 @@ impl PubSub {
         }
     }
 
-    /// Lets the subscribers of a reply look by themselves.
+    /// Makes the subscribers of a reply poll.
     pub(super) fn interrupt(&self, id: ReplyId) {
         self.pass_on(id, Bytes::new());
     }
@@ -130,8 +130,7 @@ impl PubSub {
 }
 
 impl Subscription {
-    /// Waits for the next message; empty if messages were lost, or if somebody wants the subscriber
-    /// to look by itself.
+    /// Waits for the next message; empty if messages were lost, or if the subscriber should poll.
     pub(super) async fn next(&mut self) -> Bytes {
         self.messages.recv().await.unwrap_or_default()
     }
@@ -153,7 +152,7 @@ impl Drop for Subscription {
 }
 
 impl Listener {
-    /// Opens a connection and subscribes to all that is wanted.
+    /// Opens a connection and subscribes to all channels that have subscribers.
     ///
     /// # Errors
     ///
@@ -205,7 +204,7 @@ impl Listener {
             // this right.
             if failed.is_err_and(|error| error.code() == Some("NOPERM")) && !refused {
                 refused = true;
-                warn!("Redis refuses subscriptions: events reach other replicas late");
+                warn!("Redis refuses subscriptions: followers receive events late");
             }
             sleep(backoff.next(RETRY_LIMIT)).await;
             opened = self.open().await;
@@ -219,7 +218,7 @@ impl Listener {
                 () = closed.notified() => return Ok(()),
                 changed = timeout(PING_INTERVAL, self.changes.recv()) => match changed {
                     Ok(Some(id)) => self.update(&mut connection, id).await?,
-                    // Nobody can subscribe any more.
+                    // There can be no more subscribers.
                     Ok(None) => return Ok(()),
                     Err(_) => redis::cmd("PING").query_async(&mut connection).await?,
                 },

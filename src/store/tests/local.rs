@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::store::{batch::MAX_EVENTS, local_log::StopRequest};
+use crate::store::{batch::EVENTS_LIMIT, local_log::StopRequest};
 
 fn new() -> Arc<LocalLog> {
     log(Commit::OnAppend)
@@ -62,7 +62,7 @@ fn nothing_is_appended_after_the_end() {
 #[test]
 fn a_full_log_still_takes_its_end() {
     let log = new();
-    let all = usize::try_from(MAX_EVENTS).unwrap();
+    let all = usize::try_from(EVENTS_LIMIT).unwrap();
     let most = vec![bytes("a"); all - 1];
     assert_eq!(
         log.append(vec![bytes("a"); all].into_iter()),
@@ -71,7 +71,7 @@ fn a_full_log_still_takes_its_end() {
     log.append(most.into_iter()).unwrap();
     assert_eq!(log.append([bytes("b")].into_iter()), Err(AppendError::Full));
     end(&log);
-    assert_eq!(log.position(), ended_at(MAX_EVENTS));
+    assert_eq!(log.position(), ended_at(EVENTS_LIMIT));
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,7 +73,7 @@ async fn the_leader_gets_everything_once_and_in_order() {
         log.appended_after(Seq(1), 2).await,
         batch(1, &["b", "c"], false)
     );
-    // However often it is asked for.
+    // However often it is called.
     assert_eq!(log.batch_after(Seq(3), 10), batch(3, &["end"], true));
     assert_eq!(log.batch_after(Seq(4), 10), batch(4, &[], true));
 }
@@ -120,7 +120,7 @@ async fn a_foreign_end_is_refused_once_readers_have_seen_more() {
 }
 
 #[tokio::test]
-async fn there_is_one_end_whoever_writes_it() {
+async fn there_is_one_end_whichever_replica_writes_it() {
     let log = new();
     append(&log, &["a"]);
     end(&log);

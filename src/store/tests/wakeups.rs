@@ -1,7 +1,7 @@
 //! No wake-up is lost: small programs run the real logs in every order that their threads can take.
 //!
-//! A thread that would wait for ever is a deadlock, at which the model checker loom stops. It sees
-//! a log's lock and the parking of the threads here.
+//! A thread that would wait forever is a deadlock, at which the model checker loom stops. loom sees the
+//! lock of a log and the parking of the threads here.
 
 use std::{
     pin::pin,
@@ -140,7 +140,7 @@ fn one_reader_leaves_and_the_other_is_woken() {
             let log = Log::from(Arc::clone(&log));
             thread::spawn(move || {
                 block_on(log.reader().read_after(Seq::ZERO));
-                // Its place is free for whoever comes next.
+                // Its slot is free for the next reader.
                 drop(log.reader());
             })
         };
