@@ -6,4 +6,5 @@ mod drain;
 mod faults;
 mod following;
 mod idempotency;
+mod long_log;
 mod outages;
