@@ -158,7 +158,7 @@ install_node_sdk() {
 # upstream's time-outs.
 readonly SLOW_SUITES=(
   deploy:: page:: soak::
-  replication::faults::
+  replication::faults:: replication::long_log::
   http::sockets::
 )
 

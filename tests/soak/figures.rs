@@ -1,6 +1,6 @@
-//! What one event costs in processor time and in memory: with replies in memory, with replies in
-//! Redis, and with the viewers on another replica than the producer. Time is measured, and only memory
-//! judged. For figures to quote:
+//! What one event costs in processor time, in memory, and in commands to Redis: with replies in memory,
+//! with replies in Redis, and with all viewers on a follower. Time is measured and not judged. Memory is
+//! judged, and that a follower which is up to date reads nothing. For figures to quote:
 //!
 //! ```console
 //! $ cargo build --release --locked
@@ -29,14 +29,20 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// What Redis may use for a reply: so many times the bytes of its events, and so many bytes besides.
 const STORED: (f64, f64) = (1.5, 8192.0);
 
+/// How often a follower may read for each event. It reads only what it missed: none, except where this
+/// machine is so busy that its notifications overflow.
+const READS: f64 = 0.01;
+
 /// What one arrangement used.
 struct Cost {
     name: &'static str,
     events: u64,
     seconds: f64,
-    producer: f64,
-    other: Option<f64>,
+    leader: f64,
+    follower: Option<f64>,
     redis: Option<f64>,
+    /// The commands that Redis was sent, and how many of them are a follower's reads.
+    commands: Option<(u64, u64)>,
     /// Redis's memory for a reply, and the bytes of its events.
     stored: Option<(u64, u64)>,
     memory: f64,
@@ -49,32 +55,38 @@ async fn what_an_event_costs() {
     let costs = [
         measure("memory", false, false, time).await,
         measure("Redis", true, false, time).await,
-        measure("Redis, viewers elsewhere", true, true, time).await,
+        measure("Redis, viewers on a follower", true, true, time).await,
     ];
+    print(&costs);
     for cost in &costs {
-        assert!(
-            cost.events >= REPLIES as u64,
-            "{}: {}",
-            cost.name,
-            cost.events
-        );
+        let Cost { name, events, .. } = cost;
+        assert!(*events >= REPLIES as u64, "{name}: {events}");
         if let Some((used, payload)) = cost.stored {
             assert!(
                 used as f64 <= STORED.0 * payload as f64 + STORED.1,
                 "{used} B for {payload} B"
             );
         }
+        if let Some((_, reads)) = cost.commands {
+            assert!(
+                reads as f64 <= READS * *events as f64,
+                "{name}: {reads} reads for {events} events"
+            );
+        }
     }
+}
+
+fn print(costs: &[Cost]) {
     let per_event = |seconds: f64, cost: &Cost| seconds * 1e6 / cost.events as f64;
-    let base = per_event(costs[0].producer, &costs[0]);
+    let base = per_event(costs[0].leader, &costs[0]);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     println!("\nLoad of the machine: {}", load.trim());
     println!(
-        "| store | events/s | producer µs/event | against memory | other replica µs/event | \
-         Redis µs/event | Redis memory of a reply | producer MiB |"
+        "| store | events/s | leader µs/event | against memory | follower µs/event | \
+         Redis µs/event | commands/event | follower reads/event | Redis memory of a reply | leader MiB |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    for cost in &costs {
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    for cost in costs {
         let some = |seconds: Option<f64>| {
             seconds.map_or("-".to_owned(), |seconds| {
                 format!("{:.1}", per_event(seconds, cost))
@@ -84,13 +96,17 @@ async fn what_an_event_costs() {
             let times = used as f64 / payload as f64;
             format!("{used} B for {payload} B: {times:.2}x")
         });
+        let commands = cost.commands.map_or("- | -".to_owned(), |(all, reads)| {
+            let per_event = |calls: u64| calls as f64 / cost.events as f64;
+            format!("{:.2} | {:.4} ({reads})", per_event(all), per_event(reads))
+        });
         println!(
-            "| {} | {:.0} | {:.1} | {:.2}x | {} | {} | {stored} | {:.0} |",
+            "| {} | {:.0} | {:.1} | {:.2}x | {} | {} | {commands} | {stored} | {:.0} |",
             cost.name,
             cost.events as f64 / cost.seconds,
-            per_event(cost.producer, cost),
-            per_event(cost.producer, cost) / base,
-            some(cost.other),
+            per_event(cost.leader, cost),
+            per_event(cost.leader, cost) / base,
+            some(cost.follower),
             some(cost.redis),
             cost.memory,
         );
@@ -100,16 +116,16 @@ async fn what_an_event_costs() {
 /// Runs a steady load, with one viewer for each reply.
 async fn measure(name: &'static str, shared: bool, elsewhere: bool, time: Duration) -> Cost {
     let stage = Stage::set(Some(Scenario::Endless)).await;
-    let producer = stage.replica(shared).await;
-    let other = match elsewhere {
+    let leader = stage.replica(shared).await;
+    let follower = match elsewhere {
         true => Some(stage.replica(shared).await),
         false => None,
     };
     let mut paths = Vec::new();
     for number in 0..REPLIES {
-        paths.push(start(producer.addr(), &format!("river {number}")).await);
+        paths.push(start(leader.addr(), &format!("river {number}")).await);
     }
-    let door = other.as_ref().unwrap_or(&producer).addr();
+    let door = follower.as_ref().unwrap_or(&leader).addr();
     let mut viewers = Vec::new();
     for path in &paths {
         let stream = knock(door, path, 0).await.unwrap();
@@ -117,20 +133,25 @@ async fn measure(name: &'static str, shared: bool, elsewhere: bool, time: Durati
     }
     let beat = stage.beat(BEAT, REPLIES);
     sleep(WARM_UP).await;
-    let before = count(&producer, &paths).await;
+    let before = count(&leader, &paths).await;
+    let sent = commands(&stage).await;
     let (begun, idle) = (
         Instant::now(),
-        used(&stage, &producer, other.as_ref()).await,
+        used(&stage, &leader, follower.as_ref()).await,
     );
     sleep(time).await;
-    let busy = used(&stage, &producer, other.as_ref()).await;
+    let busy = used(&stage, &leader, follower.as_ref()).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let events = count(&producer, &paths).await - before;
+    let sent = {
+        let (all, reads) = commands(&stage).await;
+        (all - sent.0, reads - sent.1)
+    };
+    let events = count(&leader, &paths).await - before;
     beat.abort();
-    let memory = memory(&producer).now;
-    stop(producer.addr(), &paths[0]).await;
+    let memory = memory(&leader).now;
+    stop(leader.addr(), &paths[0]).await;
     let stored = match shared {
-        true => Some(stored(&stage, producer.addr(), &paths[0]).await),
+        true => Some(stored(&stage, leader.addr(), &paths[0]).await),
         false => None,
     };
     viewers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -138,23 +159,34 @@ async fn measure(name: &'static str, shared: bool, elsewhere: bool, time: Durati
         name,
         events,
         seconds,
-        producer: busy[0] - idle[0],
-        other: elsewhere.then(|| busy[1] - idle[1]),
+        leader: busy[0] - idle[0],
+        follower: elsewhere.then(|| busy[1] - idle[1]),
         redis: shared.then(|| busy[2] - idle[2]),
+        commands: shared.then_some(sent),
         stored,
         memory,
     }
 }
 
-/// The processor time, in seconds, that the producer, the other replica and Redis have used.
-async fn used(stage: &Stage, producer: &Replica, other: Option<&Replica>) -> [f64; 3] {
+/// How many commands Redis was sent, and how many of them read a log.
+async fn commands(stage: &Stage) -> (u64, u64) {
+    let info = stage.redis.info("stats").await;
+    let all = info
+        .lines()
+        .find_map(|line| line.strip_prefix("total_commands_processed:"));
+    let reads = stage.redis.calls("xrange").await;
+    (all.unwrap().parse().unwrap(), reads)
+}
+
+/// The processor time, in seconds, that the leader, the follower and Redis have used.
+async fn used(stage: &Stage, leader: &Replica, follower: Option<&Replica>) -> [f64; 3] {
     let info = stage.redis.info("cpu").await;
     let of = |name: &str| {
         let line = info.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().trim().parse::<f64>().unwrap()
     };
     let redis = of("used_cpu_sys:") + of("used_cpu_user:");
-    [processor(producer), other.map_or(0.0, processor), redis]
+    [processor(leader), follower.map_or(0.0, processor), redis]
 }
 
 /// Reads and forgets: the measured load must not wait for who measures.
@@ -164,10 +196,10 @@ async fn drain(mut stream: TcpStream) {
 }
 
 /// How many events there are in all.
-async fn count(producer: &Replica, paths: &[String]) -> u64 {
+async fn count(leader: &Replica, paths: &[String]) -> u64 {
     let mut all = 0;
     for path in paths {
-        all += newest(producer.addr(), path).await;
+        all += newest(leader.addr(), path).await;
     }
     all
 }

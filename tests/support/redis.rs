@@ -190,6 +190,16 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// How often it was sent a command since it started, or since `CONFIG RESETSTAT`.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let stats = self.info("commandstats").await;
+        let prefix = format!("cmdstat_{command}:calls=");
+        let calls = stats.lines().find_map(|line| line.strip_prefix(&prefix));
+        calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+    }
+}
+
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
