@@ -33,6 +33,8 @@
 //! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `cli` | arguments, environment, signals | `config`, `simulator` |
 
+#![deny(clippy::large_futures)]
+
 pub mod event;
 pub mod chat;
 pub mod idle_timer;
