@@ -20,6 +20,7 @@
 //! | `event` | the contract: events, their numbers, names and bytes | |
 //! | `chat` | what a caller may ask | |
 //! | `idle_timer` | tells a silence from a stream | |
+//! | `logging` | the log, without secrets | |
 //! | `simulator` | Azure OpenAI on a loopback port | |
 //! | `upstream` | a conversation in, chunks out | `chat`, `event` |
 //! | `store` | the log of logs | `event` |
@@ -27,17 +28,17 @@
 //! | `generation` | one reply, upstream to store | `chat`, `event`, `idle_timer`, `store`, `upstream` |
 //! | `viewer` | one response body, store to client | `event`, `idle_timer`, `shutdown`, `store` |
 //! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
-//! | `logging` | the log's lines, and what may never stand in them | |
-//! | `config` | every setting, checked, as the components' options | `generation`, `logging`, `store`, `upstream` |
+//! | `config` | every setting, checked, handed out as the components' options | `generation`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
-//! | `check` | one word from the deployment, and what is wrong | `chat`, `config`, `event`, `upstream` |
-//! | `cli` | arguments, environment, signals | `config`, `simulator` |
+//! | `check` | a short prompt to each deployment, and a diagnosis | `chat`, `config`, `event`, `upstream` |
+//! | `cli` | the command line: arguments, environment, signals, subcommands | `config`, `simulator` |
 
 #![deny(clippy::large_futures)]
 
 pub mod event;
 pub mod chat;
 pub mod idle_timer;
+pub mod logging;
 pub mod simulator;
 pub mod upstream;
 pub mod store;
@@ -45,7 +46,6 @@ pub mod shutdown;
 pub mod generation;
 pub mod viewer;
 pub mod routes;
-pub mod logging;
 pub mod config;
 pub mod server;
 pub mod check;
