@@ -333,6 +333,13 @@ fn redis_needs_a_url_of_redis_and_tls_for_its_certificates() {
 }
 
 #[test]
+fn without_settings_each_component_has_its_own_defaults() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.limits, generation::Limits::default());
+    assert_eq!(config.store, store::Options::default());
+}
+
+#[test]
 fn a_flag_that_is_unknown_or_not_allowed_is_an_error() {
     assert!(matches!(
         Config::from_flags(["--unknown"]),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long and how large a reply may be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest time from upstream's response head to the first delta.
     pub first_delta: Duration,
@@ -17,4 +17,17 @@ pub struct Limits {
     pub idle_reader: Duration,
     /// The most characters of conversation that are sent upstream.
     pub history_chars: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_delta: Duration::from_secs(600),
+            stall: Duration::from_secs(60),
+            total: Duration::from_secs(900),
+            bytes: 1 << 20,
+            idle_reader: Duration::from_secs(60),
+            history_chars: 200_000,
+        }
+    }
 }

@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     chat::ChatRequest,
-    config::Config,
     event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
     store::{self, Created, Log, StopRequest, Store, Writer},
     upstream::{self, DeploymentStates, Fault, Tls, Upstream},
@@ -46,10 +45,6 @@ where
     let mut run = Run::new(writer, Instant::now());
     let interruption = interruption(&mut run, limits, work).await;
     run.end(interruption);
-}
-
-fn limits(flags: &[&str]) -> Limits {
-    Config::from_flags(flags).unwrap().limits
 }
 
 /// Plays `parts` as the body of upstream's answer; gives the finished log.
@@ -108,7 +103,7 @@ fn transcripts() -> BTreeMap<String, Vec<u8>> {
 /// split. `UPDATE_EXPECT=1` writes them anew, to be read in review.
 #[tokio::test(start_paused = true)]
 async fn golden_transcripts_give_their_events_however_they_are_split() {
-    let limits = limits(&[]);
+    let limits = Limits::default();
     let all = transcripts();
     assert!(all.len() >= 20, "only {} transcripts were found", all.len());
     for (name, bytes) in all {
@@ -152,7 +147,7 @@ async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
     let store = store();
     let writer = writer(&store).await;
     let log = Log::from(Arc::clone(writer.log()));
-    let limits = limits(&[]);
+    let limits = Limits::default();
     supervised(writer, &limits, async |run| {
         run.append(&[ReplyEvent::Delta {
             text: "before".into(),
@@ -168,11 +163,12 @@ async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_before_the_first_delta_and_after_it_have_their_own_patience() {
-    let limits = limits(&[
-        "--first-delta-seconds=300",
-        "--stall-seconds=7",
-        "--idle-reader-seconds=400",
-    ]);
+    let limits = Limits {
+        first_delta: Duration::from_secs(300),
+        stall: Duration::from_secs(7),
+        idle_reader: Duration::from_secs(400),
+        ..Limits::default()
+    };
     let begun = Instant::now();
     let log = played(
         &[b": ping\n\n", b"data: {}\n\n", upstream::Reply::SILENCE],
@@ -197,14 +193,18 @@ async fn after_a_finish_reason_silence_completes_the_reply() {
         FINISH.as_bytes(),
         upstream::Reply::SILENCE,
     ];
-    let log = played(&parts, &limits(&[])).await;
+    let log = played(&parts, &Limits::default()).await;
     assert_eq!(end_of(&log).status, Status::Completed);
     assert_eq!(begun.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_ends_when_its_time_is_up() {
-    let limits = limits(&["--max-reply-seconds=9", "--idle-reader-seconds=100"]);
+    let limits = Limits {
+        total: Duration::from_secs(9),
+        idle_reader: Duration::from_secs(100),
+        ..Limits::default()
+    };
     let begun = Instant::now();
     let log = played(&[DELTA.as_bytes(), upstream::Reply::SILENCE], &limits).await;
     assert_eq!(code(&log), ErrorCode::ReplyTimeout);
@@ -213,7 +213,10 @@ async fn a_reply_ends_when_its_time_is_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_nobody_reads_is_stopped() {
-    let limits = limits(&["--idle-reader-seconds=11"]);
+    let limits = Limits {
+        idle_reader: Duration::from_secs(11),
+        ..Limits::default()
+    };
     let log = played(&[DELTA.as_bytes(), upstream::Reply::SILENCE], &limits).await;
     let end = end_of(&log);
     assert_eq!(
@@ -225,7 +228,10 @@ async fn a_reply_that_nobody_reads_is_stopped() {
 
 #[tokio::test]
 async fn text_over_the_limit_ends_the_reply_and_what_came_before_is_kept() {
-    let limits = limits(&["--max-reply-bytes=12"]);
+    let limits = Limits {
+        bytes: 12,
+        ..Limits::default()
+    };
     let three = DELTA.repeat(3);
     let log = played(&[three.as_bytes(), FINISH.as_bytes()], &limits).await;
     assert_eq!(code(&log), ErrorCode::TooLong);
@@ -247,7 +253,7 @@ async fn a_stop_request_ends_the_reply_with_its_reason() {
         let writer = writer(&store).await;
         let log = Log::from(Arc::clone(writer.log()));
         writer.log().request_stop(request);
-        let limits = limits(&[]);
+        let limits = Limits::default();
         let work = async |_: &mut Run| std::future::pending().await;
         supervised(writer, &limits, work).await;
         let end = end_of(&log);
@@ -260,7 +266,13 @@ async fn a_stop_request_ends_the_reply_with_its_reason() {
 
 /// An upstream that answers nothing.
 fn no_deployment() -> Upstream {
-    let model = Config::from_flags(&[] as &[&str]).unwrap().model;
+    let model = upstream::ModelOptions {
+        system_prompt: String::new(),
+        max_output_tokens: None,
+        temperature: None,
+        reasoning_effort: None,
+        first_byte: Duration::from_secs(60),
+    };
     Upstream::new(
         &[],
         &model,
@@ -286,7 +298,7 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
     let (store, upstream) = (store(), Rc::new(no_deployment()));
     let started = || {
         let (store, upstream) = (store.clone(), Rc::clone(&upstream));
-        let limits = limits(&[]);
+        let limits = Limits::default();
         start(
             store,
             upstream,
@@ -311,7 +323,7 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
 
 #[tokio::test]
 async fn while_it_waits_a_generation_takes_little_memory() {
-    let (store, upstream, limits) = (store(), no_deployment(), limits(&[]));
+    let (store, upstream, limits) = (store(), no_deployment(), Limits::default());
     let writer = writer(&store).await;
     let task = supervise(&upstream, writer, request(), &limits, Instant::now());
     let size = size_of_val(&task);

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 const DEFAULT_REDIS_PORT: u16 = 6379;
 
 /// How replies are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The most replies that are kept, running and ended together.
     pub max_replies: usize,
@@ -16,6 +16,16 @@ pub struct Options {
     pub retention: Duration,
     /// Whether deltas are padded.
     pub pad: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_replies: 10_000,
+            retention: Duration::from_secs(600),
+            pad: true,
+        }
+    }
 }
 
 /// How replies are shared with other replicas.

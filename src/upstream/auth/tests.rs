@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::{source::Http, *};
-use crate::{config::Config, event::ErrorCode, upstream::IdentityOptions};
+use crate::{
+    event::ErrorCode,
+    upstream::{IdentityOptions, IdentitySource},
+};
 
 /// A response of the fake server. The last one of a list is repeated for ever.
 #[derive(Clone)]
@@ -83,10 +86,10 @@ impl FakeEntra {
         fake
     }
 
-    fn identity(&self, flags: &[&str], times: Timing, cli: &str) -> Identity {
+    fn identity(&self, options: &IdentityOptions, times: Timing, cli: &str) -> Identity {
         let (fake, cli) = (self.clone(), Arc::new(Cli(cli.to_owned())));
         let tls = Tls::new().unwrap();
-        Identity::start_with(&config(flags), &tls, times, move |source| {
+        Identity::start_with(options, &tls, times, move |source| {
             source.http = Arc::new(Redirected(fake, Arc::clone(&source.http)));
             source.executor = Some(cli);
         })
@@ -148,22 +151,27 @@ impl Executor for Cli {
 }
 
 const NO_CLI: &str = "echo 'az: not found' >&2; exit 127";
-const SECRET: [&str; 3] = [
-    "--azure-tenant-id=tenant",
-    "--azure-client-id=app",
-    "--azure-client-secret=canary-s3cret",
-];
 
-fn config(flags: &[&str]) -> IdentityOptions {
-    let flags = [
-        &[
-            "--azure-openai-endpoint=https://r.openai.azure.com",
-            "--azure-openai-deployment=d",
-        ],
-        flags,
-    ]
-    .concat();
-    Config::from_flags(flags).unwrap().identity.unwrap()
+fn options(source: IdentitySource) -> IdentityOptions {
+    IdentityOptions {
+        source,
+        scope: "https://cognitiveservices.azure.com/.default".to_owned(),
+        authority: "https://login.microsoftonline.com".to_owned(),
+    }
+}
+
+/// An application with a secret.
+fn secret() -> IdentityOptions {
+    options(IdentitySource::Secret {
+        tenant: "tenant".to_owned(),
+        client: "app".to_owned(),
+        secret: "canary-s3cret".into(),
+    })
+}
+
+/// The machine's own identity.
+fn machine() -> IdentityOptions {
+    options(IdentitySource::Machine { client: None })
 }
 
 fn short() -> Timing {
@@ -210,15 +218,12 @@ fn cause(outcome: Result<Token, Fault>) -> String {
 #[tokio::test]
 async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
     let entra = FakeEntra::start([entra("t1", 3600)]).await;
-    let flags = [
-        &SECRET[..],
-        &[
-            "--azure-authority-host=https://login.microsoftonline.us",
-            "--azure-openai-scope=https://cognitiveservices.azure.us/.default",
-        ],
-    ]
-    .concat();
-    let identity = entra.identity(&flags, Timing::default(), NO_CLI);
+    let government = IdentityOptions {
+        scope: "https://cognitiveservices.azure.us/.default".to_owned(),
+        authority: "https://login.microsoftonline.us".to_owned(),
+        ..secret()
+    };
+    let identity = entra.identity(&government, Timing::default(), NO_CLI);
     let token = identity.token().await.unwrap();
     assert_eq!(value(&token), "Bearer t1");
     assert!(token.header().unwrap().is_sensitive());
@@ -244,7 +249,7 @@ async fn a_secret_gets_a_token_of_the_clouds_authority_for_the_scope() {
 async fn a_wrong_secret_is_reported_with_its_remedy_and_never_quoted() {
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret canary-s3cret provided.\r\nTrace ID: 1 eyJ0.e.x","error_codes":[7000215]}"#;
     let entra = FakeEntra::start([Scripted::Response(401, body.to_owned())]).await;
-    let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
+    let identity = entra.identity(&secret(), Timing::default(), NO_CLI);
     // A failure is shared, too.
     let all = futures_util::future::join_all((0..20).map(|_| identity.token())).await;
     assert_eq!(entra.count(), 1);
@@ -263,9 +268,12 @@ async fn workload_identity_sends_the_current_content_of_the_file() {
     let entra = FakeEntra::start([entra("t1", 0), entra("t2", 3600)]).await;
     let file = std::env::temp_dir().join(format!("rasta-federated-{}", std::process::id()));
     std::fs::write(&file, "assertion-1").unwrap();
-    let flag = format!("--azure-federated-token-file={}", file.display());
-    let flags = [SECRET[0], SECRET[1], &flag];
-    let identity = entra.identity(&flags, Timing::default(), NO_CLI);
+    let workload = options(IdentitySource::Workload {
+        tenant: "tenant".to_owned(),
+        client: "app".to_owned(),
+        file: file.clone(),
+    });
+    let identity = entra.identity(&workload, Timing::default(), NO_CLI);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     std::fs::write(&file, "assertion-2").unwrap();
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t2");
@@ -274,7 +282,7 @@ async fn workload_identity_sends_the_current_content_of_the_file() {
     assert!(asked[1].contains("client_assertion=assertion-2"));
     std::fs::remove_file(&file).unwrap();
 
-    let identity = entra.identity(&flags, Timing::default(), NO_CLI);
+    let identity = entra.identity(&workload, Timing::default(), NO_CLI);
     let cause = cause(identity.token().await);
     assert!(cause.contains("AZURE_FEDERATED_TOKEN_FILE"), "{cause}");
     assert!(cause.contains("failed to read"), "{cause}");
@@ -283,7 +291,10 @@ async fn workload_identity_sends_the_current_content_of_the_file() {
 #[tokio::test]
 async fn imds_is_asked_for_the_resource_of_the_scope() {
     let imds = FakeEntra::start([managed("m1")]).await;
-    let identity = imds.identity(&["--azure-client-id=mine"], Timing::default(), NO_CLI);
+    let mine = options(IdentitySource::Machine {
+        client: Some("mine".to_owned()),
+    });
+    let identity = imds.identity(&mine, Timing::default(), NO_CLI);
     let token = identity.token().await.unwrap();
     assert_eq!(value(&token), "Bearer m1");
     // The seconds are understood although they are a string.
@@ -311,9 +322,9 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_reports_both() {
         r#"echo '{{"accessToken":"c1","expires_on":{},"tokenType":"Bearer"}}'"#,
         now.as_secs() + 3600
     );
-    let identity = imds.identity(&[], Timing::default(), &signed_in);
+    let identity = imds.identity(&machine(), Timing::default(), &signed_in);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer c1");
-    let identity = imds.identity(&[], Timing::default(), NO_CLI);
+    let identity = imds.identity(&machine(), Timing::default(), NO_CLI);
     let said = cause(identity.token().await);
     for part in [
         "HTTP 400 invalid_request",
@@ -324,7 +335,7 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_reports_both() {
         assert!(said.contains(part), "{part} in {said}");
     }
     let signed_out = "echo \"ERROR: Please run 'az login' to setup account.\" >&2; exit 1";
-    let identity = imds.identity(&[], Timing::default(), signed_out);
+    let identity = imds.identity(&machine(), Timing::default(), signed_out);
     let said = cause(identity.token().await);
     assert!(
         said.contains("Azure CLI failed (nobody is signed in)"),
@@ -336,7 +347,7 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_reports_both() {
 async fn an_imds_that_is_being_updated_is_retried() {
     let gone = Scripted::Response(410, "{}".to_owned());
     let imds = FakeEntra::start([gone, managed("m1")]).await;
-    let identity = imds.identity(&[], Timing::default(), NO_CLI);
+    let identity = imds.identity(&machine(), Timing::default(), NO_CLI);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer m1");
     assert_eq!(imds.count(), 2);
 }
@@ -344,7 +355,7 @@ async fn an_imds_that_is_being_updated_is_retried() {
 #[tokio::test]
 async fn a_silent_source_costs_a_bounded_time() {
     let entra = FakeEntra::start([Scripted::Silence]).await;
-    let identity = entra.identity(&SECRET, short(), NO_CLI);
+    let identity = entra.identity(&secret(), short(), NO_CLI);
     let begun = Instant::now();
     let said = cause(identity.token().await);
     assert!(begun.elapsed() < Duration::from_secs(2));
@@ -369,7 +380,7 @@ async fn a_silent_source_costs_a_bounded_time() {
             .unwrap(),
         ..entra
     };
-    let said = cause(deaf.identity(&[], patient, NO_CLI).token().await);
+    let said = cause(deaf.identity(&machine(), patient, NO_CLI).token().await);
     assert!(begun.elapsed() < Duration::from_secs(3));
     assert!(said.contains("no metadata service offers one"), "{said}");
 }
@@ -379,7 +390,7 @@ async fn a_hundred_queries_on_two_threads_cause_one_request() {
     let body = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t1"}"#;
     let slow = Scripted::Delayed(Duration::from_millis(200), body.to_owned());
     let entra = FakeEntra::start([slow]).await;
-    let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
+    let identity = entra.identity(&secret(), Timing::default(), NO_CLI);
     let workers: Vec<_> = (0..2)
         .map(|_| {
             let identity = identity.clone();
@@ -406,7 +417,7 @@ async fn a_token_is_renewed_early_while_the_old_one_is_still_used() {
     let slow = r#"{"token_type":"Bearer","expires_in":3600,"access_token":"t2"}"#;
     let slow = Scripted::Delayed(Duration::from_millis(200), slow.to_owned());
     let entra = FakeEntra::start([entra("t1", 4), slow]).await;
-    let identity = entra.identity(&SECRET, short(), NO_CLI);
+    let identity = entra.identity(&secret(), short(), NO_CLI);
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     assert_eq!(value(&identity.token().await.unwrap()), "Bearer t1");
     assert_eq!(entra.count(), 1);
@@ -422,7 +433,7 @@ async fn a_token_is_renewed_early_while_the_old_one_is_still_used() {
 async fn a_failed_renewal_harms_nobody_while_the_token_is_valid() {
     let away = Scripted::Response(400, r#"{"error":"temporarily_away"}"#.to_owned());
     let entra = FakeEntra::start([entra("t1", 4), away]).await;
-    let identity = entra.identity(&SECRET, short(), NO_CLI);
+    let identity = entra.identity(&secret(), short(), NO_CLI);
     identity.token().await.unwrap();
     tokio::time::sleep(Duration::from_millis(2100)).await;
     for _ in 0..3 {
@@ -435,7 +446,7 @@ async fn a_failed_renewal_harms_nobody_while_the_token_is_valid() {
 #[tokio::test]
 async fn a_token_that_many_requests_find_refused_is_replaced_once() {
     let entra = FakeEntra::start([entra("t1", 3600), entra("t2", 3600)]).await;
-    let identity = entra.identity(&SECRET, Timing::default(), NO_CLI);
+    let identity = entra.identity(&secret(), Timing::default(), NO_CLI);
     let first = identity.token().await.unwrap();
     let all = (0..50).map(|_| identity.replace(&first));
     for renewed in futures_util::future::join_all(all).await {

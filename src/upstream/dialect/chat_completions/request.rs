@@ -130,18 +130,37 @@ struct WireStreamOptions {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{config::Config, upstream::endpoint};
+    use std::time::Duration;
 
-    fn encoded(flags: &[&str], endpoint: &str) -> serde_json::Value {
-        encoded_after(&[], flags, endpoint)
+    use super::*;
+    use crate::upstream::endpoint;
+
+    /// Options without any optional field.
+    fn bare() -> ModelOptions {
+        ModelOptions {
+            system_prompt: "Sing".to_owned(),
+            max_output_tokens: None,
+            temperature: None,
+            reasoning_effort: None,
+            first_byte: Duration::from_secs(60),
+        }
     }
 
-    fn encoded_after(refused: &[Field], flags: &[&str], endpoint: &str) -> serde_json::Value {
-        let all = ["--system-prompt=Sing"]
-            .into_iter()
-            .chain(flags.iter().copied());
-        let model = Config::from_flags(all).unwrap().model;
+    /// Options with every optional field.
+    fn full() -> ModelOptions {
+        ModelOptions {
+            max_output_tokens: Some(7),
+            temperature: Some(0.5),
+            reasoning_effort: Some("low".to_owned()),
+            ..bare()
+        }
+    }
+
+    fn encoded(model: &ModelOptions, endpoint: &str) -> serde_json::Value {
+        encoded_after(&[], model, endpoint)
+    }
+
+    fn encoded_after(refused: &[Field], model: &ModelOptions, endpoint: &str) -> serde_json::Value {
         let capabilities = refused
             .iter()
             .fold(Capabilities::default(), |capabilities, field| {
@@ -149,7 +168,7 @@ mod tests {
             });
         let endpoint = endpoint::resolve(endpoint, Some("d"), None).unwrap();
         let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
-        let encoded = Request::new(&endpoint, &model)
+        let encoded = Request::new(&endpoint, model)
             .encode(&request, capabilities)
             .unwrap();
         serde_json::from_slice(&encoded).unwrap()
@@ -158,7 +177,7 @@ mod tests {
     #[test]
     fn the_system_prompt_comes_first_and_only_fields_that_are_set_are_sent() {
         assert_eq!(
-            encoded(&[], "https://r.openai.azure.com"),
+            encoded(&bare(), "https://r.openai.azure.com"),
             serde_json::json!({
                 "model": "d",
                 "messages": [
@@ -173,30 +192,20 @@ mod tests {
 
     #[test]
     fn the_token_limit_has_the_name_that_the_server_documents() {
-        let flags = [
-            "--max-output-tokens=7",
-            "--temperature=0.5",
-            "--reasoning-effort=low",
-        ];
-        let azure = encoded(&flags, "https://r.openai.azure.com");
+        let azure = encoded(&full(), "https://r.openai.azure.com");
         assert_eq!(azure["max_completion_tokens"], 7);
         assert_eq!(azure["temperature"], 0.5);
         assert_eq!(azure["reasoning_effort"], "low");
         assert_eq!(azure.get("max_tokens"), None);
-        let local = encoded(&flags, "http://localhost:1/v1");
+        let local = encoded(&full(), "http://localhost:1/v1");
         assert_eq!(local["max_tokens"], 7);
         assert_eq!(local.get("max_completion_tokens"), None);
     }
 
     #[test]
     fn fields_that_were_refused_are_left_out_or_renamed() {
-        let flags = [
-            "--max-output-tokens=7",
-            "--temperature=0.5",
-            "--reasoning-effort=low",
-        ];
         let azure = "https://r.openai.azure.com";
-        let renamed = encoded_after(&[Field::MaxTokens], &flags, azure);
+        let renamed = encoded_after(&[Field::MaxTokens], &full(), azure);
         assert_eq!(renamed["max_tokens"], 7);
         assert_eq!(renamed.get("max_completion_tokens"), None);
         let all = [
@@ -206,8 +215,8 @@ mod tests {
             Field::ReasoningEffort,
             Field::StreamOptions,
         ];
-        let bare = encoded_after(&all, &flags, azure);
-        let mut names: Vec<&String> = bare.as_object().unwrap().keys().collect();
+        let plain = encoded_after(&all, &full(), azure);
+        let mut names: Vec<&String> = plain.as_object().unwrap().keys().collect();
         names.sort();
         assert_eq!(names, ["messages", "model", "stream"]);
     }
