@@ -16,7 +16,7 @@ use super::{
     gateway::Gateway,
     http::{self, ReadError},
     journal::{ConnectionRecorder, Journal, JournalEvent},
-    pace::{FrameKind, Pace, Pacer},
+    pace::{FrameKind, Pacer},
     refusal::Refusal,
     response::{Framing, ResponsePlan, Step, WriteMode},
 };
@@ -36,13 +36,7 @@ enum Ending {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(
-    mut stream: TcpStream,
-    id: u64,
-    gateway: &Gateway,
-    pace: Pace,
-    journal: &Journal,
-) {
+pub(super) async fn serve(mut stream: TcpStream, id: u64, gateway: &Gateway, journal: &Journal) {
     // Frames are sent as they are written. A failure only delays them.
     let _ = stream.set_nodelay(true);
     let request = match timeout(REQUEST_TIMEOUT, http::read_request(&mut stream)).await {
@@ -65,7 +59,7 @@ pub(super) async fn serve(
             outgoing,
             framing: plan.framing,
             write_mode: plan.write_mode,
-            pacer: Pacer::new(pace),
+            pacer: Pacer::new(gateway.pace.clone()),
             recorder: &recorder,
             frames_sent: 0,
             body_ended: false,
@@ -146,6 +140,10 @@ impl<W: AsyncWrite + Unpin> Sender<'_, W> {
                 Step::Body(bytes) => self.write_body(&bytes, last).await?,
                 Step::Raw(bytes) => self.write(&bytes).await?,
                 Step::Pause(time) => self.pacer.pause(time).await,
+                Step::Await(mut available, count) => {
+                    // The stream's owner may be gone; then there is no more to wait for.
+                    let _ = available.wait_for(|now| *now > count).await;
+                }
                 Step::Hang => std::future::pending().await,
                 Step::End => {
                     if !self.body_ended {

@@ -1,22 +1,20 @@
 //! The frames of an SSE stream: a builder whose calls read in the order in which things happen.
 //!
-//! It frames chunks and counts deltas. [`script`](super::script) decides which chunks come and how
-//! the stream ends.
+//! It frames events, counts deltas and collects their text. A [`Wire`] makes the events; a script decides
+//! which come and how the stream ends.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::{
-    chunks::{Chunks, Filter},
+    failure::Failure,
     pace::FrameKind,
+    reply::Finish,
     response::Step,
+    wire::{SseEvent, Wire},
 };
 
 /// The number of deltas before a fault in the middle of a stream.
 const SEVERAL: usize = 8;
-/// Characters of a typical delta. Azure documents no exact rule for its offsets.
-const CHARACTERS_PER_DELTA: usize = 5;
 
 /// The SSE syntax of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,46 +29,58 @@ pub(super) enum Style {
 }
 
 impl Style {
-    fn frame(self, data: &str) -> Vec<u8> {
-        match self {
-            Self::Lf => format!("data: {data}\n\n"),
-            Self::CrLf => format!("data: {data}\r\n\r\n"),
-            Self::Cr => format!("data: {data}\r\r"),
-            Self::NoSpace => format!("data:{data}\n\n"),
-            Self::MultiLine => match data.strip_prefix('{') {
-                Some(rest) => format!("data: {{\ndata: {rest}\n\n"),
-                None => format!("data: {data}\n\n"),
-            },
+    /// The bytes of an event.
+    pub(super) fn frame(self, event: &SseEvent) -> Vec<u8> {
+        let (end, colon) = match self {
+            Self::CrLf => ("\r\n", ": "),
+            Self::Cr => ("\r", ": "),
+            Self::NoSpace => ("\n", ":"),
+            Self::Lf | Self::MultiLine => ("\n", ": "),
+        };
+        let mut frame = String::new();
+        if let Some(name) = &event.name {
+            frame.extend(["event", colon, name, end]);
         }
-        .into_bytes()
+        let mut data = event.data.as_str();
+        if self == Self::MultiLine
+            && let Some(rest) = data.strip_prefix('{')
+        {
+            frame.extend(["data", colon, "{", end]);
+            data = rest;
+        }
+        frame.extend(["data", colon, data, end, end]);
+        frame.into_bytes()
     }
 }
 
 /// Builds the steps of a stream.
 #[derive(Debug)]
-pub(super) struct Frames {
-    pub(super) chunks: Chunks,
+pub(super) struct Frames<W> {
+    pub(super) wire: W,
     pub(super) style: Style,
+    /// Events lose their names.
+    pub(super) nameless: bool,
     /// Each delta takes a second.
     pub(super) slow: bool,
     /// A comment precedes each frame.
     pub(super) comments: bool,
-    /// Each delta carries the usage so far.
-    pub(super) running_usage: bool,
     texts: std::vec::IntoIter<String>,
+    /// The text of the deltas so far.
+    text: String,
     sent: usize,
     steps: Vec<Step>,
 }
 
-impl Frames {
-    pub(super) fn new(chunks: Chunks, texts: Vec<String>) -> Self {
+impl<W: Wire> Frames<W> {
+    pub(super) fn new(wire: W, texts: Vec<String>) -> Self {
         Self {
-            chunks,
+            wire,
             style: Style::Lf,
+            nameless: false,
             slow: false,
             comments: false,
-            running_usage: false,
             texts: texts.into_iter(),
+            text: String::new(),
             sent: 0,
             steps: Vec::new(),
         }
@@ -81,39 +91,60 @@ impl Frames {
         self
     }
 
-    pub(super) fn filter(self, filter: Filter) -> Self {
-        self.with(|frames| frames.chunks.filter = filter)
-    }
-
-    /// Adds a frame with this data, unchanged.
-    pub(super) fn data(mut self, data: &str, kind: FrameKind) -> Self {
-        let bytes = self.style.frame(data);
+    fn frame(mut self, mut event: SseEvent, kind: FrameKind) -> Self {
+        if self.nameless {
+            event.name = None;
+        }
         if self.comments {
             self.steps.push(Step::Body(b": keep-alive\n\n".to_vec()));
         }
+        let bytes = self.style.frame(&event);
         self.steps.push(Step::Frame { bytes, kind });
         self
     }
 
-    /// Adds a frame with this chunk, sent at once.
-    pub(super) fn chunk(self, chunk: &Value) -> Self {
-        self.data(&chunk.to_string(), FrameKind::Immediate)
+    /// Adds events that are sent at once.
+    pub(super) fn events(self, events: impl IntoIterator<Item = SseEvent>) -> Self {
+        let immediate = |frames: Self, event| frames.frame(event, FrameKind::Immediate);
+        events.into_iter().fold(self, immediate)
     }
 
-    /// Adds a frame with this data, paced and counted as a delta.
-    pub(super) fn delta(self, data: &str) -> Self {
+    /// Adds the events of one delta, of which the first is paced.
+    pub(super) fn paced(mut self, events: impl IntoIterator<Item = SseEvent>) -> Self {
         let kind = match (self.slow, self.sent) {
             (true, _) => FrameKind::SlowDelta,
             (false, 0) => FrameKind::FirstDelta,
             (false, _) => FrameKind::Delta,
         };
-        self.with(|frames| frames.sent += 1).data(data, kind)
+        self.sent += 1;
+        let mut events = events.into_iter();
+        match events.next() {
+            Some(first) => self.frame(first, kind).events(events),
+            None => self,
+        }
     }
 
-    /// Adds what precedes the text: the chunk about the prompt, and the role.
-    pub(super) fn preamble(self) -> Self {
-        let (prompt, role) = (self.chunks.prompt(), self.chunks.role());
-        self.chunk(&prompt).chunk(&role)
+    /// Adds a delta of this text.
+    pub(super) fn delta(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        let events = self.wire.delta(text);
+        self.paced(events)
+    }
+
+    /// Adds a delta of this text whose JSON string is escaped by hand.
+    pub(super) fn escaped_delta(mut self, text: &str, escaped: &str) -> Self {
+        self.text.push_str(text);
+        let mut events = self.wire.delta("@");
+        for event in &mut events {
+            event.data = event.data.replacen("\"@\"", &format!("\"{escaped}\""), 1);
+        }
+        self.paced(events)
+    }
+
+    /// Adds what precedes the text.
+    pub(super) fn opening(mut self) -> Self {
+        let events = self.wire.opening();
+        self.events(events)
     }
 
     /// Adds the next `count` deltas.
@@ -122,11 +153,7 @@ impl Frames {
             let Some(text) = self.texts.next() else {
                 break;
             };
-            let mut chunk = self.chunks.text(&text);
-            if self.running_usage {
-                chunk["usage"] = self.chunks.usage_object(self.sent + 1);
-            }
-            self = self.delta(&chunk.to_string());
+            self = self.delta(&text);
         }
         self
     }
@@ -141,47 +168,47 @@ impl Frames {
         self.deltas(usize::MAX)
     }
 
+    /// The text of the deltas so far.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Removes all deltas that remain and returns their text.
+    pub(super) fn take_rest(&mut self) -> String {
+        std::mem::take(&mut self.texts).collect()
+    }
+
     /// Removes the next delta and returns its text.
     pub(super) fn take_text(&mut self) -> String {
         self.texts.next().unwrap_or_default()
     }
 
-    /// Adds the chunk with the finish reason.
-    pub(super) fn finish(self, reason: &str) -> Self {
-        let chunk = self.chunks.finish(reason);
-        self.chunk(&chunk)
+    /// Adds what says that the reply has ended, and why.
+    pub(super) fn finish(mut self, finish: Finish) -> Self {
+        let events = self.wire.finish(finish, &self.text);
+        self.events(events)
     }
 
-    /// Adds an annotation of the asynchronous filter about the text so far.
-    pub(super) fn annotation(self, filter: &str, filtered: bool, reason: Option<&str>) -> Self {
-        let end = self.sent * CHARACTERS_PER_DELTA;
-        let chunk = self
-            .chunks
-            .annotation(filter, filtered, &json!(reason), end);
-        self.chunk(&chunk)
+    /// Adds what follows the finish, and the end of the body.
+    pub(super) fn close(mut self) -> Self {
+        let events = self.wire.closing();
+        self.events(events).step(Step::End)
     }
 
-    /// Adds the usage chunk, if the request asked for it.
-    pub(super) fn usage(self) -> Self {
-        if !self.chunks.includes_usage() {
-            return self;
-        }
-        let chunk = self.chunks.usage(self.sent);
-        self.chunk(&chunk)
+    /// Adds a failure.
+    pub(super) fn failure(mut self, failure: &Failure) -> Self {
+        let events = self.wire.failure(failure);
+        self.events(events)
     }
 
-    pub(super) fn done(self) -> Self {
-        self.data("[DONE]", FrameKind::Immediate)
-    }
-
-    /// Ends the stream normally: finish reason, usage, `[DONE]`, and the end of the body.
-    pub(super) fn complete(self, reason: &str) -> Self {
-        self.finish(reason).usage().done().step(Step::End)
+    /// Ends the stream normally.
+    pub(super) fn complete(self, finish: Finish) -> Self {
+        self.finish(finish).close()
     }
 
     /// Adds all that remains of a normal stream: the remaining deltas, and its end.
-    pub(super) fn remainder(self, reason: &str) -> Self {
-        self.remaining_deltas().complete(reason)
+    pub(super) fn remainder(self, finish: Finish) -> Self {
+        self.remaining_deltas().complete(finish)
     }
 
     pub(super) fn pause(self, seconds: u64) -> Self {
@@ -201,18 +228,33 @@ impl Frames {
         self.step(Step::Cut)
     }
 
-    /// Joins all frames so far into one write.
-    pub(super) fn burst(mut self) -> Self {
-        let frames = self.steps.drain(..).filter_map(|step| match step {
-            Step::Frame { bytes, .. } => Some(bytes),
-            _ => None,
-        });
-        let frames = frames.collect();
-        self.steps.push(Step::Burst(frames));
+    /// Removes the blank line after the last frame.
+    pub(super) fn without_last_blank_line(mut self) -> Self {
+        if let Some(Step::Frame { bytes, .. }) = self.steps.last_mut()
+            && bytes.ends_with(b"\n\n")
+        {
+            bytes.pop();
+        }
         self
     }
 
-    pub(super) fn into_steps(self) -> Vec<Step> {
-        self.steps
+    /// Joins all frames so far into one write.
+    pub(super) fn burst(mut self) -> Self {
+        let (frames, others): (Vec<_>, Vec<_>) = self
+            .steps
+            .drain(..)
+            .partition(|step| matches!(step, Step::Frame { .. }));
+        let frames = frames.into_iter().filter_map(|step| match step {
+            Step::Frame { bytes, .. } => Some(bytes),
+            _ => None,
+        });
+        self.steps.push(Step::Burst(frames.collect()));
+        self.steps.extend(others);
+        self
+    }
+
+    /// The steps, and the wire to go on with.
+    pub(super) fn into_parts(self) -> (Vec<Step>, W) {
+        (self.steps, self.wire)
     }
 }

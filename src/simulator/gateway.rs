@@ -8,14 +8,19 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use super::{
-    body::ChatBody,
+    chat::{self, body::ChatBody},
+    failure, fields,
     http::{Head, Request},
     limits::RateLimiter,
     non_streaming,
+    pace::Pace,
+    parameters::{Api, Parameters},
     refusal::Refusal,
+    refused,
     response::ResponsePlan,
+    responses::{self, body::ResponsesBody, store::StoredResponses},
+    route::{Route, Target},
     scenario::Scenario,
-    script,
 };
 
 /// Everything that decides a response, apart from the request.
@@ -25,6 +30,8 @@ pub(super) struct Gateway {
     pub(super) deployments: Vec<String>,
     pub(super) scenario: Option<Scenario>,
     pub(super) limiter: RateLimiter,
+    pub(super) pace: Pace,
+    pub(super) stored: StoredResponses,
     /// The alternating scenarios that refused their last request and accept the next one.
     pub(super) alternating: Mutex<HashSet<Scenario>>,
 }
@@ -36,30 +43,39 @@ impl Gateway {
     }
 
     fn admit(&self, request: &Request) -> Result<ResponsePlan, Refusal> {
-        let path = Path::of(request).ok_or_else(Refusal::not_found)?;
+        let route = Route::of(request).ok_or_else(Refusal::not_found)?;
         self.check_key(request)?;
-        if matches!(path, Path::V1 { dated: true }) {
-            return Err(Refusal::api_version());
-        }
-        // On the classic path the deployment is known before the body is parsed.
-        let known = match &path {
-            Path::Classic { deployment } => Some(self.check_deployment(deployment)?),
-            Path::V1 { .. } => None,
-        };
-        let body = ChatBody::parse(&request.body)?;
-        let (deployment, scenario) = match (&path, known) {
-            (Path::Classic { deployment }, Some(scenario)) => (deployment.clone(), scenario),
-            _ => {
-                let model = body.model.clone().unwrap_or_default();
-                if model.is_empty() {
-                    let text = "you must provide a model parameter";
-                    return Err(Refusal::invalid(text, Some("model"), None));
+        route.check_version()?;
+        match route.target {
+            Target::Chat { deployment } => {
+                if let Some(name) = &deployment {
+                    self.check_deployment(name)?;
                 }
-                let scenario = self.check_deployment(&model)?;
-                (model, scenario)
+                let body = ChatBody::parse(&request.body)?;
+                let api = Api::ChatCompletions;
+                let (scenario, head) = self.accept(request, api, deployment, &body.parameters)?;
+                Ok(match scenario {
+                    Some(Scenario::Html200) => non_streaming::html_page(head),
+                    _ => chat::script::respond(scenario, &body, head),
+                })
             }
-        };
-        self.plan(request, &body, &deployment, scenario)
+            Target::Create => {
+                let body = ResponsesBody::parse(&request.body)?;
+                let api = Api::Responses;
+                let (scenario, head) = self.accept(request, api, None, &body.parameters)?;
+                match scenario {
+                    Some(Scenario::Html200) => Ok(non_streaming::html_page(head)),
+                    _ => {
+                        let (stored, pace) = (&self.stored, &self.pace);
+                        responses::script::respond(scenario, &body, head, stored, pace)
+                    }
+                }
+            }
+            Target::Retrieve { id } => self.stored.retrieve(&id),
+            Target::Replay { id, after } => self.stored.replay(&id, after),
+            Target::Cancel { id } => self.stored.cancel(&id),
+            Target::Delete { id } => self.stored.delete(&id),
+        }
     }
 
     fn check_key(&self, request: &Request) -> Result<(), Refusal> {
@@ -101,48 +117,65 @@ impl Gateway {
         Ok(self.scenario.or(named))
     }
 
-    fn plan(
+    /// Accepts a valid request: the scenario to play, and the head of the response.
+    fn accept(
         &self,
         request: &Request,
-        body: &ChatBody,
-        deployment: &str,
-        scenario: Option<Scenario>,
-    ) -> Result<ResponsePlan, Refusal> {
-        let usage = self.limiter.count(deployment, body.estimated_tokens());
+        api: Api,
+        deployment: Option<String>,
+        parameters: &Parameters,
+    ) -> Result<(Option<Scenario>, Head), Refusal> {
+        let deployment = match deployment.or_else(|| parameters.model.clone()) {
+            Some(name) if !name.is_empty() => name,
+            _ => return Err(missing_model(api)),
+        };
+        let scenario = self.check_deployment(&deployment)?;
+        let usage = self
+            .limiter
+            .count(&deployment, parameters.estimated_tokens());
         if let Some(usage) = &usage
             && let Some(exceeded) = usage.exceeded
         {
-            return Err(Refusal::over_limit(exceeded, usage));
+            return Err(Refusal::over_limit(api, exceeded, usage));
         }
         if let Some(scenario) = scenario {
-            if let Some(refusal) = Refusal::of(scenario) {
-                return Err(refusal);
-            }
-            match scenario {
-                Scenario::Busy if self.refuses_now(scenario) => return Err(Refusal::busy()),
-                Scenario::Flaky if self.refuses_now(scenario) => return Err(Refusal::unavailable()),
-                Scenario::ReasoningModel => {
-                    if let Some(param) = body.unsupported_params.first() {
-                        return Err(Refusal::unsupported_parameter(param));
-                    }
-                }
-                Scenario::NoStreamOptions if body.has_stream_options => {
-                    return Err(Refusal::unrecognized_stream_options());
-                }
-                _ => {}
-            }
+            self.check_scenario(scenario, api, parameters)?;
         }
-        let head = success_head(request, deployment);
+        let head = success_head(request, &deployment);
         let head = match &usage {
             Some(usage) => usage.write_headers(head),
             None => head,
         };
         Ok(match scenario {
-            Some(Scenario::Html200) => non_streaming::html_page(head),
-            Some(Scenario::Json200) => non_streaming::respond(None, body, head),
-            _ if body.stream => script::respond(scenario, body, head),
-            _ => non_streaming::respond(scenario, body, head),
+            Some(Scenario::BusyIn200) if !self.refuses_now(Scenario::BusyIn200) => (None, head),
+            Some(scenario) => (Some(scenario), failure::head(scenario, head)),
+            None => (None, head),
         })
+    }
+
+    /// Refuses what a scenario refuses.
+    fn check_scenario(
+        &self,
+        scenario: Scenario,
+        api: Api,
+        parameters: &Parameters,
+    ) -> Result<(), Refusal> {
+        if let Some(refusal) = refused::of(scenario, api) {
+            return Err(refusal);
+        }
+        match scenario {
+            Scenario::Busy if self.refuses_now(scenario) => Err(Refusal::busy(api)),
+            Scenario::Flaky if self.refuses_now(scenario) => Err(Refusal::unavailable()),
+            Scenario::ReasoningModel => match parameters.unsupported.first() {
+                Some(param) => Err(Refusal::unsupported_parameter(param, api)),
+                None => Ok(()),
+            },
+            Scenario::NoStreamOptions if parameters.has_stream_options => Err(match api {
+                Api::ChatCompletions => Refusal::unrecognized_stream_options(),
+                Api::Responses => Refusal::unknown_parameter("stream_options"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether an alternating scenario refuses this request. It refuses every other one.
@@ -152,6 +185,16 @@ impl Gateway {
             return false;
         }
         alternating.insert(scenario)
+    }
+}
+
+fn missing_model(api: Api) -> Refusal {
+    match api {
+        Api::ChatCompletions => {
+            let text = "you must provide a model parameter";
+            Refusal::invalid(text, Some("model"), None)
+        }
+        Api::Responses => fields::missing("model"),
     }
 }
 
@@ -176,50 +219,4 @@ fn success_head(request: &Request, deployment: &str) -> Head {
         .with("x-ratelimit-limit-tokens", "100000")
         .with("x-ratelimit-remaining-tokens", "99000")
         .with("x-ratelimit-reset-tokens", "1")
-}
-
-/// The two URL forms of chat completions.
-#[derive(Debug, PartialEq, Eq)]
-enum Path {
-    Classic {
-        deployment: String,
-    },
-    /// The body names the deployment.
-    V1 {
-        /// Whether the query has a dated API version, which this form refuses.
-        dated: bool,
-    },
-}
-
-impl Path {
-    fn of(request: &Request) -> Option<Self> {
-        if request.method != "POST" {
-            return None;
-        }
-        let (path, query) = request
-            .target
-            .split_once('?')
-            .unwrap_or((&request.target, ""));
-        let version = url::form_urlencoded::parse(query.as_bytes())
-            .find(|(name, _)| name == "api-version")
-            .map(|(_, value)| value.into_owned());
-        if path == "/openai/v1/chat/completions" {
-            return Some(Self::V1 {
-                dated: version.is_some_and(|version| is_dated(&version)),
-            });
-        }
-        let rest = path.strip_prefix("/openai/deployments/")?;
-        let deployment = rest.strip_suffix("/chat/completions")?;
-        let exists = !deployment.is_empty() && !deployment.contains('/');
-        // Deployment names are letters, digits, `-`, `_` and `.`, so there is nothing to decode.
-        (exists && version.is_some_and(|version| is_dated(&version))).then(|| Self::Classic {
-            deployment: deployment.to_owned(),
-        })
-    }
-}
-
-/// Whether an API version has the form `YYYY-MM-DD` or `YYYY-MM-DD-preview`.
-fn is_dated(version: &str) -> bool {
-    let date = version.strip_suffix("-preview").unwrap_or(version);
-    date.parse::<jiff::civil::Date>().is_ok() && date.len() == "YYYY-MM-DD".len()
 }

@@ -10,9 +10,6 @@ use tokio::time::Instant;
 
 use super::http::Head;
 
-/// Characters per token, a rule of thumb for English.
-pub(super) const CHARACTERS_PER_TOKEN: usize = 4;
-
 /// The length of a window; each starts its counts at 0.
 const WINDOW_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -11,16 +11,23 @@
 mod scenario;
 mod http;
 mod limits;
+mod parameters;
 mod refusal;
-mod body;
+mod fields;
+mod refused;
+mod route;
 mod pace;
 mod response;
-mod chunks;
-mod frames;
-mod quirks;
 mod verse;
+mod reply;
+mod failure;
+mod wire;
+mod frames;
+mod stamp;
 mod script;
 mod non_streaming;
+mod chat;
+mod responses;
 mod gateway;
 mod journal;
 mod connection;
@@ -46,7 +53,7 @@ use limits::RateLimiter;
 pub use journal::{Journal, JournalEvent, Record};
 pub use limits::Limits;
 pub use pace::{Pace, Steps};
-pub use scenario::{Scenario, UnknownScenario};
+pub use scenario::{Group, Scenario, UnknownScenario};
 
 /// The most connections served at a time; more wait in the listener's queue.
 const CONNECTION_LIMIT: usize = 16_384;
@@ -125,14 +132,10 @@ impl Simulator {
             deployments: options.deployments,
             scenario: options.scenario,
             limiter: RateLimiter::new(options.limits),
+            pace: options.pace,
             ..Gateway::default()
         };
-        let accepting = tokio::spawn(accept(
-            listener,
-            Arc::new(gateway),
-            options.pace,
-            journal.clone(),
-        ));
+        let accepting = tokio::spawn(accept(listener, Arc::new(gateway), journal.clone()));
         Ok(Self {
             addr,
             journal,
@@ -173,7 +176,7 @@ impl Drop for Simulator {
     }
 }
 
-async fn accept(listener: TcpListener, gateway: Arc<Gateway>, pace: Pace, journal: Journal) {
+async fn accept(listener: TcpListener, gateway: Arc<Gateway>, journal: Journal) {
     let mut connections = JoinSet::new();
     let mut accepted: u64 = 0;
     loop {
@@ -182,9 +185,9 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>, pace: Pace, journa
                 Ok((stream, _)) => {
                     accepted += 1;
                     let (id, gateway) = (accepted, Arc::clone(&gateway));
-                    let (pace, journal) = (pace.clone(), journal.clone());
+                    let journal = journal.clone();
                     connections.spawn(async move {
-                        connection::serve(stream, id, &gateway, pace, &journal).await;
+                        connection::serve(stream, id, &gateway, &journal).await;
                     });
                 }
                 Err(error) => {

@@ -1,15 +1,13 @@
-//! Responses to requests that did not ask for a stream.
+//! Responses to requests that did not ask for a stream, over either API.
 //!
 //! Scenarios that apply to a single JSON body apply here. The others, which are about frames, have no
 //! effect.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{
-    body::ChatBody,
-    chunks::Chunks,
     http::Head,
     response::{ResponsePlan, Step, WriteMode},
     scenario::Scenario,
@@ -21,28 +19,29 @@ const FIRST_DELTA_DELAY: Duration = Duration::from_millis(350);
 /// The time that a real model takes for each delta.
 const DELTA_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Plans the response to a request without `stream`.
-pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> ResponsePlan {
+/// Plans a response of JSON that takes a model as long as so many deltas.
+pub(super) fn respond(
+    scenario: Option<Scenario>,
+    json: &impl Serialize,
+    deltas: usize,
+    head: Head,
+) -> ResponsePlan {
+    if let Some(plan) = scenario.and_then(script::without_head) {
+        return plan;
+    }
     let mut head = head.with("Content-Type", "application/json");
     match scenario {
         Some(Scenario::NoContentType) => head = head.without("Content-Type"),
         Some(Scenario::BlankContentType) => head = head.with("Content-Type", ""),
         _ => {}
     }
-    let completion = completion(scenario, body);
-    let json = completion.to_string();
-    let mut plan = ResponsePlan::complete(&head, json.as_bytes());
+    // Serialization fails for maps whose keys are not strings; no reply has one.
+    let json = serde_json::to_vec(json).unwrap_or_default();
+    let mut plan = ResponsePlan::complete(&head, &json);
     // The reply is ready when its last delta would have been.
-    let deltas = completion["usage"]["completion_tokens"]
-        .as_u64()
-        .unwrap_or_default();
     plan.delay = FIRST_DELTA_DELAY + DELTA_INTERVAL * u32::try_from(deltas).unwrap_or(u32::MAX);
     let half = plan.first_bytes.len() - json.len() / 2;
     match scenario {
-        Some(Scenario::NoHead) => return ResponsePlan::raw(0, Vec::new(), vec![Step::Hang]),
-        Some(Scenario::ResetBeforeHead) => {
-            return ResponsePlan::raw(0, Vec::new(), vec![Step::Reset]);
-        }
         Some(
             fault @ (Scenario::Truncated
             | Scenario::TruncatedFrame
@@ -59,12 +58,8 @@ pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -
             };
             plan.steps = Box::new(std::iter::once(step));
         }
-        Some(Scenario::Informational | Scenario::InformationalOnly) => {
-            let hints = script::EARLY_HINTS;
-            if scenario == Some(Scenario::InformationalOnly) {
-                return ResponsePlan::raw(103, hints.to_vec(), vec![Step::Hang]);
-            }
-            plan.first_bytes = [hints, &plan.first_bytes].concat();
+        Some(Scenario::Informational) => {
+            plan.first_bytes = [script::EARLY_HINTS, &plan.first_bytes].concat();
         }
         Some(Scenario::OneByte) => plan.write_mode = WriteMode::PerByte,
         _ => {}
@@ -80,35 +75,4 @@ pub(super) fn html_page(head: Head) -> ResponsePlan {
         &head.with("Content-Type", "text/html; charset=utf-8"),
         page.as_bytes(),
     )
-}
-
-fn completion(scenario: Option<Scenario>, body: &ChatBody) -> Value {
-    let (deltas, reason) = script::reply(scenario, body);
-    let chunks = Chunks::new(body);
-    let mut message = json!({
-        "annotations": [], "content": deltas.concat(), "refusal": null, "role": "assistant",
-    });
-    let reason = match scenario {
-        Some(Scenario::ReplyFiltered | Scenario::ReplyFilteredCut | Scenario::AsyncFiltered) => {
-            // Azure omits the content; it does not send null.
-            if let Some(message) = message.as_object_mut() {
-                message.remove("content");
-            }
-            "content_filter"
-        }
-        Some(Scenario::ToolCalls) => {
-            let function = json!({"name": "play_riddim", "arguments": "{\"tempo\":72}"});
-            message["content"] = Value::Null;
-            message["tool_calls"] =
-                json!([{"id": "call_0", "type": "function", "function": function}]);
-            "tool_calls"
-        }
-        Some(Scenario::Refusal) => {
-            message["content"] = Value::Null;
-            message["refusal"] = json!("I'm sorry, but I cannot help with that.");
-            "stop"
-        }
-        _ => reason,
-    };
-    chunks.completion(&message, reason, deltas.len())
 }

@@ -37,7 +37,7 @@ impl Steps {
     /// Adds `n` permits; the first streams that wait for a frame take them.
     ///
     /// Every SSE frame needs one, `[DONE]` and frames truncated by a scenario included. The response
-    /// head and comments need none.
+    /// head, comments and copies of frames that were sent before need none.
     pub fn release(&self, n: usize) {
         // The semaphore panics past its maximum.
         let room = Semaphore::MAX_PERMITS.saturating_sub(self.permits.available_permits());
@@ -70,6 +70,8 @@ pub(super) enum FrameKind {
     Delta,
     /// A delta of the scenario `slow`.
     SlowDelta,
+    /// Sent at once, at any pace: it is a copy of a frame that was paced.
+    Copy,
 }
 
 /// Applies the pace to one stream.
@@ -89,6 +91,7 @@ impl Pacer {
     pub(super) async fn wait(&mut self, kind: FrameKind, frames: usize) {
         match &self.pace {
             Pace::Instant => {}
+            _ if kind == FrameKind::Copy => {}
             Pace::Stepped(steps) => steps.take(frames).await,
             Pace::Real => {
                 let millis = self.real_delay_ms(kind);
@@ -108,7 +111,7 @@ impl Pacer {
 
     fn real_delay_ms(&mut self, kind: FrameKind) -> u64 {
         match kind {
-            FrameKind::Immediate => 0,
+            FrameKind::Immediate | FrameKind::Copy => 0,
             FrameKind::FirstDelta => rand::random_range(300..=400),
             FrameKind::SlowDelta => rand::random_range(850..=1150),
             FrameKind::Delta if self.burst > 0 => {

@@ -5,6 +5,8 @@
 
 use std::{fmt, time::Duration};
 
+use tokio::sync::watch;
+
 use super::{http::Head, pace::FrameKind, refusal::Refusal};
 
 /// One thing that a connection does after it has sent the response head.
@@ -22,6 +24,8 @@ pub(super) enum Step {
     Raw(Vec<u8>),
     /// Waits, at [`Pace::Real`](super::pace::Pace::Real) only.
     Pause(Duration),
+    /// Waits for more frames than this many of a stored stream.
+    Await(watch::Receiver<usize>, usize),
     /// Sends nothing more and keeps the connection open.
     Hang,
     /// Ends the body properly.

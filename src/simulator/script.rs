@@ -1,85 +1,74 @@
-//! Scripts: what each scenario does to a stream.
+//! Scripts: what each scenario does to a stream, over either API.
 //!
 //! A script turns a valid request into the plan of a streamed response. Faults in the middle of a
-//! stream come after several deltas of an ordinary verse. Refusals are in
-//! [`refusal`](super::refusal).
-
-use serde_json::json;
+//! stream come after several deltas of an ordinary verse. Scenarios that only one API has are in that
+//! API's own `script`; refusals are in [`refused`](super::refused).
 
 use super::{
-    body::ChatBody,
-    chunks::{Chunks, Filter},
+    failure::Failure,
     frames::{Frames, Style},
     http::Head,
-    pace::FrameKind,
-    quirks,
+    parameters::Parameters,
+    reply::{Finish, Reply},
     response::{Framing, ResponsePlan, Step, WriteMode},
     scenario::Scenario,
     verse,
+    wire::Wire,
 };
 
 const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+/// The length of the line of the scenario `long-line`.
+const LONG_LINE_BYTES: usize = 2 * 1024 * 1024;
 
 /// An interim response that the client did not ask for.
 pub(super) const EARLY_HINTS: &[u8] =
     b"HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preconnect\r\n\r\n";
 
-/// The deltas of a reply, and its finish reason.
-pub(super) fn reply(scenario: Option<Scenario>, body: &ChatBody) -> (Vec<String>, &'static str) {
-    let verse = match scenario {
-        Some(Scenario::Multibyte) => verse::compose_multibyte(&body.prompt, body.message_count),
-        _ => verse::compose(&body.prompt, body.message_count),
-    };
-    let verse = match scenario {
-        // One stanza is enough: each byte is a write.
-        Some(Scenario::OneByte) => verse.split("\n\n").next().unwrap_or_default().to_owned(),
-        _ => verse,
-    };
-    let mut deltas = verse::deltas(&verse);
-    let mut limit = body.max_deltas.unwrap_or(usize::MAX);
-    match scenario {
-        Some(Scenario::Length) => limit = limit.min(deltas.len() / 2),
-        Some(Scenario::LengthEmpty) => limit = 0,
-        Some(Scenario::Empty) => return (Vec::new(), "stop"),
-        _ => {}
-    }
-    let reason = if limit < deltas.len() {
-        "length"
-    } else {
-        "stop"
-    };
-    deltas.truncate(limit);
-    (deltas, reason)
+/// The steps of a stream, and the wire after them.
+pub(super) struct Played<W> {
+    pub(super) steps: Steps,
+    pub(super) wire: W,
 }
 
-/// Plans the response to a request for a stream.
-pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -> ResponsePlan {
-    let (deltas, reason) = reply(scenario, body);
+/// The steps of a stream, made on demand where they never end.
+pub(super) type Steps = Box<dyn Iterator<Item = Step> + Send>;
+
+/// Plays a scenario over a wire. `script` adds its frames.
+pub(super) fn play<W: Wire>(
+    scenario: Option<Scenario>,
+    parameters: &Parameters,
+    wire: W,
+    script: fn(Scenario, Frames<W>, Finish) -> Frames<W>,
+) -> Played<W> {
+    let Reply { deltas, finish } = Reply::new(scenario, parameters);
+    let frames = Frames::new(wire, deltas);
+    let frames = match scenario {
+        None => frames.opening().remainder(finish),
+        Some(Scenario::Endless) => frames.opening(),
+        Some(scenario) => script(scenario, frames, finish),
+    };
+    let (steps, wire) = frames.into_parts();
+    let steps = steps.into_iter();
+    let steps: Steps = match scenario {
+        Some(Scenario::Endless) => Box::new(steps.chain(endless(wire.clone(), parameters))),
+        _ => Box::new(steps),
+    };
+    Played { steps, wire }
+}
+
+/// Plans a streamed response of these steps.
+pub(super) fn respond(scenario: Option<Scenario>, head: Head, steps: Steps) -> ResponsePlan {
+    if let Some(plan) = scenario.and_then(without_head) {
+        return plan;
+    }
     let mut head = head.with("Content-Type", EVENT_STREAM);
     match scenario {
         Some(Scenario::NoContentType) => head = head.without("Content-Type"),
         Some(Scenario::BlankContentType) => head = head.with("Content-Type", ""),
         Some(Scenario::Silent) => return ResponsePlan::stream(&head, [Step::Hang].into_iter()),
-        Some(Scenario::NoHead) => return ResponsePlan::raw(0, Vec::new(), vec![Step::Hang]),
-        Some(Scenario::ResetBeforeHead) => {
-            return ResponsePlan::raw(0, Vec::new(), vec![Step::Reset]);
-        }
-        Some(Scenario::InformationalOnly) => {
-            return ResponsePlan::raw(103, EARLY_HINTS.to_vec(), vec![Step::Hang]);
-        }
         _ => {}
     }
-    let frames = Frames::new(Chunks::new(body), deltas);
-    let mut plan = match scenario {
-        Some(Scenario::Endless) => {
-            let preamble = frames.preamble().into_steps().into_iter();
-            ResponsePlan::stream(&head, preamble.chain(endless(body)))
-        }
-        _ => ResponsePlan::stream(
-            &head,
-            frames_of(scenario, frames, reason).into_steps().into_iter(),
-        ),
-    };
+    let mut plan = ResponsePlan::stream(&head, steps);
     match scenario {
         Some(Scenario::OneByte) => plan.write_mode = WriteMode::PerByte,
         Some(Scenario::Multibyte) => plan.write_mode = WriteMode::SplitCharacters,
@@ -95,188 +84,134 @@ pub(super) fn respond(scenario: Option<Scenario>, body: &ChatBody, head: Head) -
     plan
 }
 
-/// Adds the frames of a scenario.
-fn frames_of(scenario: Option<Scenario>, frames: Frames, reason: &str) -> Frames {
-    let Some(scenario) = scenario else {
-        return frames.preamble().remainder(reason);
-    };
+/// The plan of a scenario that sends no response head; `None` for the others.
+pub(super) fn without_head(scenario: Scenario) -> Option<ResponsePlan> {
     match scenario {
-        Scenario::Refusal => quirks::refusal(frames),
-        Scenario::ToolCalls => quirks::tool_calls(frames),
-        Scenario::Surrogates => quirks::surrogates(frames).remainder(reason),
-        Scenario::LongLine => {
-            quirks::long_line(frames.preamble().several_deltas()).remainder(reason)
-        }
-        Scenario::Oddities => quirks::oddities(frames).remainder(reason),
-        Scenario::NoDone => frames
-            .preamble()
-            .remaining_deltas()
-            .finish(reason)
-            .usage()
-            .step(Step::End),
-        Scenario::Crlf => styled(frames, Style::CrLf, reason),
-        Scenario::Cr => styled(frames, Style::Cr, reason),
-        Scenario::NoSpace => styled(frames, Style::NoSpace, reason),
-        Scenario::MultiLine => styled(frames, Style::MultiLine, reason),
-        Scenario::Bom => {
-            let mark = Step::Body("\u{feff}".into());
-            frames.step(mark).preamble().remainder(reason)
-        }
-        Scenario::Comments => frames
-            .with(|frames| frames.comments = true)
-            .preamble()
-            .remainder(reason),
-        Scenario::Burst => frames
-            .preamble()
-            .remaining_deltas()
-            .finish(reason)
-            .usage()
-            .done()
-            .burst()
-            .step(Step::End),
-        Scenario::UsageOnDeltas => {
-            let role = frames.chunks.role();
-            let frames = frames
-                .with(|frames| frames.running_usage = true)
-                .chunk(&role);
-            frames.remainder(reason)
-        }
-        Scenario::AsyncFilter => annotated(frames.filter(Filter::Asynchronous), reason),
-        Scenario::FilterOutage => frames.filter(Filter::Outage).preamble().remainder(reason),
-        Scenario::Slow => frames
-            .with(|frames| frames.slow = true)
-            .preamble()
-            .remainder(reason),
-        Scenario::Think => frames.preamble().pause(60).remainder(reason),
-        // Azure sends no usage chunk after content_filter, even if the request asked for it.
-        Scenario::ReplyFiltered => frames
-            .preamble()
-            .several_deltas()
-            .finish("content_filter")
-            .done()
-            .step(Step::End),
-        Scenario::ReplyFilteredCut => frames
-            .preamble()
-            .several_deltas()
-            .finish("content_filter")
-            .step(Step::Cut),
-        Scenario::AsyncFiltered => {
-            let frames = frames
-                .filter(Filter::Asynchronous)
-                .preamble()
-                .several_deltas();
-            let frames = frames.annotation("hate", false, None).several_deltas();
-            frames
-                .annotation("violence", true, Some("content_filter"))
-                .done()
-                .step(Step::End)
-        }
-        Scenario::AsyncFilteredLate => {
-            let frames = frames
-                .filter(Filter::Asynchronous)
-                .preamble()
-                .remaining_deltas()
-                .finish(reason);
-            let frames = frames
-                .annotation("hate", false, None)
-                .annotation("violence", true, None);
-            frames.usage().done().step(Step::End)
-        }
-        Scenario::Truncated => frames.preamble().several_deltas().step(Step::Cut),
-        Scenario::TruncatedClean => frames.preamble().several_deltas().step(Step::End),
-        Scenario::TruncatedFrame => frames
-            .preamble()
-            .several_deltas()
-            .deltas(1)
-            .cut_last_frame(),
-        Scenario::Reset => frames.preamble().several_deltas().step(Step::Reset),
-        Scenario::DoneWithoutFinish => frames.preamble().several_deltas().done().step(Step::End),
-        Scenario::ErrorInStream => frames
-            .preamble()
-            .several_deltas()
-            .chunk(&quirks::server_error())
-            .done()
-            .step(Step::End),
-        Scenario::ErrorFirst => frames.chunk(&quirks::server_error()).step(Step::End),
-        Scenario::ErrorEvent => {
-            let message = "The model has crashed without additional information.";
-            let error = json!({"error": {"message": message}, "message": message});
-            let bytes = format!("event: error\ndata: {error}\n\n").into_bytes();
-            let frame = Step::Frame {
-                bytes,
-                kind: FrameKind::Immediate,
-            };
-            frames
-                .preamble()
-                .several_deltas()
-                .step(frame)
-                .step(Step::End)
-        }
-        Scenario::ErrorNumeric => {
-            let error = json!({"error": {
-                "message": "the engine is gone", "type": "InternalServerError", "param": null,
-                "code": 500,
-            }});
-            frames
-                .preamble()
-                .several_deltas()
-                .chunk(&error)
-                .done()
-                .step(Step::End)
-        }
-        Scenario::BadJson => {
-            let frames = frames
-                .preamble()
-                .several_deltas()
-                .data("{\"choices\":[{\"delta\":", FrameKind::Delta);
-            frames.remainder(reason)
-        }
-        Scenario::BadChunk => {
-            let frames = frames.preamble().several_deltas();
-            frames.step(Step::Raw(b"zion\r\n".to_vec())).step(Step::Cut)
-        }
-        Scenario::Stall => frames.preamble().several_deltas().step(Step::Hang),
-        Scenario::StallAfterFinish => frames
-            .preamble()
-            .remaining_deltas()
-            .finish(reason)
-            .step(Step::Hang),
-        _ => frames.preamble().remainder(reason),
+        Scenario::NoHead => Some(ResponsePlan::raw(0, Vec::new(), vec![Step::Hang])),
+        Scenario::ResetBeforeHead => Some(ResponsePlan::raw(0, Vec::new(), vec![Step::Reset])),
+        Scenario::InformationalOnly => Some(ResponsePlan::raw(
+            103,
+            EARLY_HINTS.to_vec(),
+            vec![Step::Hang],
+        )),
+        _ => None,
     }
 }
 
-fn styled(frames: Frames, style: Style, reason: &str) -> Frames {
-    frames
-        .with(|frames| frames.style = style)
-        .preamble()
-        .remainder(reason)
+/// Adds the frames of a scenario that both APIs have. A scenario without effect on frames gets an
+/// ordinary stream.
+pub(super) fn general<W: Wire>(scenario: Scenario, frames: Frames<W>, finish: Finish) -> Frames<W> {
+    if let Some(failure) = Failure::of(scenario) {
+        return frames.failure(&failure).step(Step::End);
+    }
+    match scenario {
+        Scenario::Refusal => frames
+            .with(|frames| frames.wire.refuse())
+            .opening()
+            .remainder(finish),
+        Scenario::Surrogates => surrogates(frames.opening().several_deltas()).remainder(finish),
+        Scenario::LongLine => long_line(frames.opening().several_deltas()).remainder(finish),
+        Scenario::Crlf => styled(frames, Style::CrLf, finish),
+        Scenario::Cr => styled(frames, Style::Cr, finish),
+        Scenario::NoSpace => styled(frames, Style::NoSpace, finish),
+        Scenario::MultiLine => styled(frames, Style::MultiLine, finish),
+        Scenario::Bom => {
+            let mark = Step::Body("\u{feff}".into());
+            frames.step(mark).opening().remainder(finish)
+        }
+        Scenario::Comments => frames
+            .with(|frames| frames.comments = true)
+            .opening()
+            .remainder(finish),
+        Scenario::Burst => frames.opening().remainder(finish).burst(),
+        Scenario::Slow => frames
+            .with(|frames| frames.slow = true)
+            .opening()
+            .remainder(finish),
+        Scenario::Think => frames.opening().pause(60).remainder(finish),
+        Scenario::ReplyFiltered => {
+            let frames = frames.opening().several_deltas();
+            frames.complete(Finish::ContentFilter)
+        }
+        Scenario::Truncated => frames.opening().several_deltas().step(Step::Cut),
+        Scenario::TruncatedClean => frames.opening().several_deltas().step(Step::End),
+        Scenario::TruncatedFrame => {
+            let frames = frames.opening().several_deltas();
+            frames.deltas(1).cut_last_frame()
+        }
+        Scenario::Reset => frames.opening().several_deltas().step(Step::Reset),
+        Scenario::ErrorInStream => {
+            let frames = frames.opening().several_deltas();
+            frames.failure(&Failure::of_model()).step(Step::End)
+        }
+        Scenario::ErrorFirst => frames.failure(&Failure::of_model()).step(Step::End),
+        Scenario::BadJson => broken_json(frames.opening().several_deltas()).remainder(finish),
+        Scenario::BadChunk => {
+            let frames = frames.opening().several_deltas();
+            frames.step(Step::Raw(b"zion\r\n".to_vec())).step(Step::Cut)
+        }
+        Scenario::Stall => frames.opening().several_deltas().step(Step::Hang),
+        Scenario::StallAfterFinish => {
+            let frames = frames.opening().remaining_deltas();
+            frames.finish(finish).step(Step::Hang)
+        }
+        _ => frames.opening().remainder(finish),
+    }
 }
 
-/// The asynchronous filter without an objection: one annotation in between, four after the finish.
-fn annotated(frames: Frames, reason: &str) -> Frames {
-    let frames =
-        frames
-            .preamble()
-            .several_deltas()
-            .annotation("protected_material_code", false, None);
-    let frames = frames.remaining_deltas().finish(reason);
-    let frames = ["hate", "self_harm", "sexual", "violence"]
-        .into_iter()
-        .fold(frames, |frames, filter| {
-            frames.annotation(filter, false, None)
-        });
-    frames.usage().done().step(Step::End)
+fn styled<W: Wire>(frames: Frames<W>, style: Style, finish: Finish) -> Frames<W> {
+    frames
+        .with(|frames| frames.style = style)
+        .opening()
+        .remainder(finish)
+}
+
+/// Adds deltas that are escaped by hand: no JSON encoder writes half a surrogate pair.
+fn surrogates<W: Wire>(frames: Frames<W>) -> Frames<W> {
+    let deltas = [
+        // Complete pairs in one delta.
+        ("☀\u{fe0f} 🌱 ", r"\u2600\ufe0f \ud83c\udf31 "),
+        // A pair split over two deltas.
+        ("sun", r"sun\ud83c"),
+        ("🌞rise ", r"\udf1erise "),
+        // A lone surrogate.
+        ("half\u{fffd} moon\n", r"half\ud83c moon\n"),
+    ];
+    deltas.into_iter().fold(frames, |frames, (text, escaped)| {
+        frames.escaped_delta(text, escaped)
+    })
+}
+
+/// Adds one delta that makes a very long line.
+fn long_line<W: Wire>(frames: Frames<W>) -> Frames<W> {
+    let empty = frames.wire.clone().delta("");
+    let frame = empty.last().map_or(0, |event| event.data.len());
+    let length = LONG_LINE_BYTES.saturating_sub(frame);
+    let text = " one love, one heart,".chars().cycle().take(length);
+    frames.delta(&text.collect::<String>())
+}
+
+/// Adds a frame that is not JSON.
+fn broken_json<W: Wire>(frames: Frames<W>) -> Frames<W> {
+    let mut events = frames.wire.clone().delta("irie");
+    for event in &mut events {
+        event.data.truncate(event.data.len() / 2);
+    }
+    frames.paced(events)
 }
 
 /// The deltas of one verse after the other, made on demand.
-fn endless(body: &ChatBody) -> impl Iterator<Item = Step> + Send + 'static {
-    let chunks = Chunks::new(body);
-    let prompt = body.prompt.clone();
-    (body.message_count..).flat_map(move |message_count| {
+fn endless<W: Wire>(
+    mut wire: W,
+    parameters: &Parameters,
+) -> impl Iterator<Item = Step> + Send + 'static {
+    let prompt = parameters.prompt.clone();
+    (parameters.message_count..).flat_map(move |message_count| {
         let mut deltas = verse::deltas(&verse::compose(&prompt, message_count));
         deltas.push("\n\n".to_owned());
-        Frames::new(chunks.clone(), deltas)
-            .remaining_deltas()
-            .into_steps()
+        let frames = Frames::new(wire.clone(), deltas);
+        let (steps, after) = frames.remaining_deltas().into_parts();
+        wire = after;
+        steps
     })
 }

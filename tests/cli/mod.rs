@@ -355,7 +355,7 @@ async fn check_says_in_one_sentence_what_is_wrong() {
             "check AZURE_OPENAI_DEPLOYMENT against the names",
         ),
         (
-            "sim-no-chat-completions",
+            "sim-responses-only",
             "the model does not support chat completions: deploy one that does",
         ),
         (

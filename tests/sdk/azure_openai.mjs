@@ -53,7 +53,7 @@ const REFUSALS = [
   ["api-version", 400, openai.BadRequestError, "BadRequest"],
   ["keys-disabled", 403, openai.PermissionDeniedError, "AuthenticationTypeDisabled"],
   ["conflict", 409, openai.ConflictError, "Conflict"],
-  ["no-chat-completions", 400, openai.BadRequestError, "OperationNotSupported"],
+  ["responses-only", 400, openai.BadRequestError, "OperationNotSupported"],
   ["error-string", 400, openai.BadRequestError, undefined],
   ["server-error", 500, openai.InternalServerError, null],
   ["bad-gateway", 502, openai.InternalServerError, undefined],

@@ -62,7 +62,7 @@ REFUSALS = [
     ("api-version", 400, openai.BadRequestError, "BadRequest"),
     ("keys-disabled", 403, openai.PermissionDeniedError, "AuthenticationTypeDisabled"),
     ("conflict", 409, openai.ConflictError, "Conflict"),
-    ("no-chat-completions", 400, openai.BadRequestError, "OperationNotSupported"),
+    ("responses-only", 400, openai.BadRequestError, "OperationNotSupported"),
     ("error-string", 400, openai.BadRequestError, None),
     ("server-error", 500, openai.InternalServerError, None),
     ("bad-gateway", 502, openai.InternalServerError, None),

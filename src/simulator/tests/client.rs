@@ -18,27 +18,27 @@ use http::Decoder;
 mod http;
 
 /// A connection with a request sent.
-pub(super) struct Call {
-    pub(super) stream: TcpStream,
-    pub(super) seen: Vec<u8>,
-    pub(super) reads: usize,
+pub(in crate::simulator::tests) struct Call {
+    pub(in crate::simulator::tests) stream: TcpStream,
+    pub(in crate::simulator::tests) seen: Vec<u8>,
+    pub(in crate::simulator::tests) reads: usize,
 }
 
 /// A response as it was received.
 #[derive(Debug)]
-pub(super) struct Response {
-    pub(super) raw: Vec<u8>,
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(in crate::simulator::tests) struct Response {
+    pub(in crate::simulator::tests) raw: Vec<u8>,
+    pub(in crate::simulator::tests) status: u16,
+    pub(in crate::simulator::tests) head: String,
+    pub(in crate::simulator::tests) body: Vec<u8>,
     /// Whether the body is complete.
-    pub(super) complete: bool,
+    pub(in crate::simulator::tests) complete: bool,
     /// Whether the connection ended with an RST.
-    pub(super) reset: bool,
+    pub(in crate::simulator::tests) reset: bool,
 }
 
 impl Call {
-    pub(super) async fn send(simulator: &Simulator, bytes: &[u8]) -> Self {
+    pub(in crate::simulator::tests) async fn send(simulator: &Simulator, bytes: &[u8]) -> Self {
         let mut stream = TcpStream::connect(simulator.addr()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         Self {
@@ -48,12 +48,16 @@ impl Call {
         }
     }
 
-    pub(super) async fn post(simulator: &Simulator, path: &str, body: &Value) -> Self {
+    pub(in crate::simulator::tests) async fn post(
+        simulator: &Simulator,
+        path: &str,
+        body: &Value,
+    ) -> Self {
         Self::send(simulator, &request(path, KEY, &body.to_string())).await
     }
 
     /// Reads until the bytes seen contain `needle`.
-    pub(super) async fn until(&mut self, needle: &str) {
+    pub(in crate::simulator::tests) async fn until(&mut self, needle: &str) {
         in_time(async {
             while !String::from_utf8_lossy(&self.seen).contains(needle) {
                 let count = self.stream.read_buf(&mut self.seen).await.unwrap();
@@ -63,7 +67,7 @@ impl Call {
         .await;
     }
 
-    pub(super) async fn finish(mut self) -> Response {
+    pub(in crate::simulator::tests) async fn finish(mut self) -> Response {
         let reset = in_time(async {
             loop {
                 match self.stream.read_buf(&mut self.seen).await {
@@ -78,13 +82,27 @@ impl Call {
     }
 }
 
-pub(super) fn request(path: &str, headers: &str, body: &str) -> Vec<u8> {
+pub(in crate::simulator::tests) fn request(path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 
-pub(super) async fn post(simulator: &Simulator, path: &str, body: &Value) -> Response {
+/// A request without a body.
+pub(in crate::simulator::tests) async fn call(
+    simulator: &Simulator,
+    method: &str,
+    path: &str,
+) -> Response {
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n");
+    Call::send(simulator, head.as_bytes()).await.finish().await
+}
+
+pub(in crate::simulator::tests) async fn post(
+    simulator: &Simulator,
+    path: &str,
+    body: &Value,
+) -> Response {
     Call::post(simulator, path, body).await.finish().await
 }
 
@@ -106,12 +124,12 @@ impl Response {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::simulator::tests) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// The data of each frame, whatever its line ends.
-    pub(super) fn frames(&self) -> Vec<String> {
+    pub(in crate::simulator::tests) fn frames(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.body)
             .replace("\r\n", "\n")
             .replace('\r', "\n");
@@ -128,14 +146,39 @@ impl Response {
         blocks.filter(|data| !data.is_empty()).collect()
     }
 
-    pub(super) fn chunks(&self) -> Vec<Value> {
+    /// The types of the events of a response, each checked against its `event:` line.
+    pub(in crate::simulator::tests) fn types(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.body);
+        let names = text.lines().filter_map(|line| line.strip_prefix("event: "));
+        let types = self.chunks().into_iter();
+        let types: Vec<_> = types
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names.collect::<Vec<_>>(), types);
+        types
+    }
+
+    /// The events of one type.
+    pub(in crate::simulator::tests) fn of_type(&self, kind: &str) -> Vec<Value> {
+        let events = self.chunks().into_iter();
+        events.filter(|event| event["type"] == kind).collect()
+    }
+
+    /// The deltas of one type, joined.
+    pub(in crate::simulator::tests) fn joined(&self, kind: &str) -> String {
+        let events = self.of_type(kind);
+        let deltas = events.iter().map(|event| event["delta"].as_str().unwrap());
+        deltas.collect()
+    }
+
+    pub(in crate::simulator::tests) fn chunks(&self) -> Vec<Value> {
         self.frames()
             .iter()
             .filter_map(|data| serde_json::from_str(data).ok())
             .collect()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(in crate::simulator::tests) fn text(&self) -> String {
         let chunks = self.chunks();
         chunks
             .iter()
@@ -143,7 +186,7 @@ impl Response {
             .collect()
     }
 
-    pub(super) fn deltas(&self) -> usize {
+    pub(in crate::simulator::tests) fn deltas(&self) -> usize {
         let chunks = self.chunks();
         let texts = chunks
             .iter()
@@ -151,17 +194,17 @@ impl Response {
         texts.filter(|text| !text.is_empty()).count()
     }
 
-    pub(super) fn finish_reason(&self) -> Option<String> {
+    pub(in crate::simulator::tests) fn finish_reason(&self) -> Option<String> {
         let chunks = self.chunks();
         let reason = |c: &Value| Some(c["choices"][0]["finish_reason"].as_str()?.to_owned());
         chunks.iter().find_map(reason)
     }
 
-    pub(super) fn done(&self) -> bool {
+    pub(in crate::simulator::tests) fn done(&self) -> bool {
         self.frames().last().is_some_and(|data| data == "[DONE]")
     }
 
-    pub(super) fn usage(&self) -> Option<Value> {
+    pub(in crate::simulator::tests) fn usage(&self) -> Option<Value> {
         let usage = self.chunks().pop()?["usage"].take();
         usage.is_object().then_some(usage)
     }

@@ -1,4 +1,5 @@
-//! The expected outcome of each scenario: the table behind the test that plays them all.
+//! The expected outcome of each scenario over Chat Completions: the table behind the test that plays
+//! them all.
 
 use super::Scenario;
 
@@ -51,7 +52,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::Conflict => Refused(409, "\"code\":\"Conflict\""),
         S::TooLarge => Refused(413, ""),
         S::TooManyHeaders => Refused(431, "<html>"),
-        S::NoChatCompletions => Refused(400, "\"code\":\"OperationNotSupported\""),
+        S::ResponsesOnly => Refused(400, "\"code\":\"OperationNotSupported\""),
         S::BadRequest => Refused(400, "\"code\":\"BadRequest\""),
         S::ErrorString => Refused(400, "{\"error\":\"the request"),
         S::Redirect => Refused(307, "Location: /openai/moved\r\n"),
@@ -73,7 +74,25 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         | S::CloseDelimited
         | S::Informational
         | S::Slow
-        | S::Think => CompleteVerse,
+        | S::Think
+        // Without effect on this API.
+        | S::ChatOnly
+        | S::ReasoningSummary
+        | S::CommentaryThenFinal
+        | S::Keepalive
+        | S::UnknownEvent
+        | S::HugeCreated
+        | S::DoneDisagrees
+        | S::DoneLonger
+        | S::NullContentFilters
+        | S::NoEventLines
+        | S::DoneAppended
+        | S::TerminalWithoutBlankLine
+        | S::NoTerminal
+        | S::FailedUncoded
+        | S::ErrorFlat
+        | S::BackgroundQueued
+        | S::ResumeTooOld => CompleteVerse,
         S::Length | S::LengthEmpty => Ended {
             finish: Some("length"),
             done: true,
@@ -109,7 +128,14 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
             done: false,
             complete: false,
         },
-        S::TruncatedClean | S::ErrorFirst | S::ErrorEvent => Ended {
+        S::TruncatedClean
+        | S::ErrorFirst
+        | S::ErrorEvent
+        | S::RateLimitErrorFirst
+        | S::RateLimitFailedFirst
+        | S::BusyIn200
+        | S::DeploymentMissingIn200
+        | S::FilterIn200 => Ended {
             finish: None,
             done: false,
             complete: true,

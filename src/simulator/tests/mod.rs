@@ -5,6 +5,7 @@ mod expected;
 mod journal;
 mod limits;
 mod requests;
+mod responses;
 mod scenarios;
 mod streams;
 

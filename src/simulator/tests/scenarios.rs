@@ -174,6 +174,28 @@ async fn a_reset_before_the_head_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_inside_a_200_says_how_long_to_wait() {
+    for (scenario, wait) in [
+        ("429-in-200-error-first", "retry-after: 4\r\n"),
+        ("429-in-200-failed-first", "retry-after: 4\r\n"),
+        ("busy-in-200", "retry-after-ms: 50\r\n"),
+    ] {
+        let response = play(scenario).await;
+        assert!(response.head.contains(wait), "{scenario}");
+        assert_eq!(response.frames().len(), 1, "{scenario}");
+        let error = &response.chunks()[0]["error"];
+        assert_eq!(error["code"], "rate_limit_exceeded", "{scenario}");
+    }
+    let error = play("filter-in-200").await.chunks()[0]["error"].take();
+    assert_eq!(error["code"], "content_policy_violation");
+    let error = play("deployment-missing-in-200").await.chunks()[0]["error"].take();
+    assert_eq!(
+        (&error["code"], &error["type"]),
+        (&Value::Null, &json!("invalid_request_error"))
+    );
+}
+
+#[tokio::test]
 async fn html_and_json_may_come_under_200() {
     let html = play("html-200").await;
     assert!(html.head.contains("Content-Type: text/html") && html.body.starts_with(b"<!DOCTYPE"));
@@ -221,6 +243,10 @@ async fn alternating_scenarios_answer_every_other_request() {
             let path = path(&format!("sim-{scenario}"));
             assert_eq!(post(&simulator, &path, &streaming()).await.status, expected);
         }
+    }
+    for done in [false, true, false, true] {
+        let response = post(&simulator, &path("sim-busy-in-200"), &streaming()).await;
+        assert_eq!((response.status, response.done()), (200, done));
     }
 }
 

@@ -2,20 +2,21 @@
 //!
 //! The shapes are those of recorded streams: empty `choices` in the first and the last chunk, `id`
 //! and `model` blank where Azure leaves them blank, obfuscation. This module knows nothing of SSE
-//! framing, scenarios or time.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! syntax, scenarios or time.
 
 use serde_json::{Value, json};
 
-use super::{body::ChatBody, limits::CHARACTERS_PER_TOKEN};
-
-/// The model's version, which is not the name of its deployment.
-pub(super) const MODEL: &str = "sim-dread-2026-11-01";
+use super::body::ChatBody;
+use crate::simulator::{
+    failure::Failure,
+    reply::Finish,
+    stamp::{self, MODEL},
+    wire::{SseEvent, Wire},
+};
 
 const FINGERPRINT: &str = "fp_5111a70e";
-/// Tokens that each message costs beyond its text.
-const TOKENS_PER_MESSAGE: usize = 4;
+/// Characters of a typical delta. Azure documents no exact rule for its offsets.
+const CHARACTERS_PER_DELTA: usize = 5;
 
 /// The setting of the deployment's content filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,36 +35,71 @@ pub(super) struct Chunks {
     id: String,
     created: u64,
     pub(super) filter: Filter,
+    /// Each delta carries the usage so far.
+    pub(super) running_usage: bool,
     include_usage: bool,
     obfuscate: bool,
     prompt_tokens: usize,
     prompt_characters: usize,
+    deltas: usize,
+    refusing: bool,
+    filtered: bool,
+}
+
+impl Wire for Chunks {
+    fn opening(&mut self) -> Vec<SseEvent> {
+        [self.prompt(), self.role()]
+            .map(|chunk| SseEvent::unnamed(&chunk))
+            .to_vec()
+    }
+
+    fn delta(&mut self, text: &str) -> Vec<SseEvent> {
+        let field = if self.refusing { "refusal" } else { "content" };
+        vec![self.counted(json!({field: text}))]
+    }
+
+    fn refuse(&mut self) {
+        self.refusing = true;
+    }
+
+    fn finish(&mut self, finish: Finish, _text: &str) -> Vec<SseEvent> {
+        self.filtered = finish == Finish::ContentFilter;
+        vec![SseEvent::unnamed(&self.finished(reason(finish)))]
+    }
+
+    fn closing(&mut self) -> Vec<SseEvent> {
+        // Azure sends no usage after content_filter, even if the request asked for it.
+        let usage = if self.filtered { None } else { self.usage() };
+        usage.into_iter().chain([done()]).collect()
+    }
+
+    fn failure(&mut self, failure: &Failure) -> Vec<SseEvent> {
+        let error = json!({"error": {
+            "message": failure.message, "type": failure.kind, "param": null, "code": failure.code,
+        }});
+        vec![SseEvent::unnamed(&error)]
+    }
 }
 
 impl Chunks {
     pub(super) fn new(body: &ChatBody) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             id: format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()),
-            created: now.as_secs(),
+            created: stamp::unix_time(),
             filter: Filter::InChunks,
+            running_usage: false,
             include_usage: body.include_usage,
-            obfuscate: body.obfuscate,
-            prompt_tokens: body.characters.div_ceil(CHARACTERS_PER_TOKEN)
-                + body.message_count * TOKENS_PER_MESSAGE,
-            prompt_characters: body.characters,
+            obfuscate: body.parameters.obfuscate,
+            prompt_tokens: body.parameters.input_tokens(),
+            prompt_characters: body.parameters.characters,
+            deltas: 0,
+            refusing: false,
+            filtered: false,
         }
     }
 
-    /// Whether the request asked for the usage chunk.
-    pub(super) fn includes_usage(&self) -> bool {
-        self.include_usage
-    }
-
-    /// The first chunk: the filter's results for the prompt, and no choice.
-    pub(super) fn prompt(&self) -> Value {
+    /// The filter's results for the prompt, and no choice.
+    fn prompt(&self) -> Value {
         let results = json!({
             "hate": {"filtered": false, "severity": "safe"},
             "jailbreak": {"detected": false, "filtered": false},
@@ -77,17 +113,15 @@ impl Chunks {
         })
     }
 
+    /// The chunk that says who speaks.
     pub(super) fn role(&self) -> Value {
         let delta = json!({"content": "", "refusal": null, "role": "assistant"});
         self.choice(delta, &Value::Null, json!({}))
     }
 
-    pub(super) fn text(&self, text: &str) -> Value {
-        self.delta(json!({"content": text}))
-    }
-
-    /// A chunk with any delta.
-    pub(super) fn delta(&self, delta: Value) -> Value {
+    /// A chunk with any delta, which counts as one token.
+    pub(super) fn counted(&mut self, delta: Value) -> SseEvent {
+        self.deltas += 1;
         let results = match self.filter {
             Filter::Outage => json!({"error": {
                 "code": "content_filter_error",
@@ -101,10 +135,20 @@ impl Chunks {
                 "violence": {"filtered": false, "severity": "safe"},
             }),
         };
-        self.choice(delta, &Value::Null, results)
+        let mut chunk = self.choice(delta, &Value::Null, results);
+        if self.running_usage {
+            chunk["usage"] = self.usage_object();
+        }
+        SseEvent::unnamed(&chunk)
     }
 
-    pub(super) fn finish(&self, reason: &str) -> Value {
+    /// Counts a delta that another function has built.
+    pub(super) fn count(&mut self) {
+        self.deltas += 1;
+    }
+
+    /// The chunk with a finish reason.
+    pub(super) fn finished(&self, reason: &str) -> Value {
         let results = match reason {
             "content_filter" => json!({"violence": {"filtered": true, "severity": "medium"}}),
             _ => json!({}),
@@ -112,27 +156,26 @@ impl Chunks {
         self.choice(json!({}), &json!(reason), results)
     }
 
-    /// The usage chunk of a reply of `deltas` deltas.
-    pub(super) fn usage(&self, deltas: usize) -> Value {
+    /// The usage chunk, if the request asked for it.
+    pub(super) fn usage(&self) -> Option<SseEvent> {
         let mut chunk = self.envelope(json!([]));
-        chunk["usage"] = self.usage_object(deltas);
+        chunk["usage"] = self.usage_object();
         // Undocumented fields that Azure sends; a decoder has to ignore them.
         chunk["latency_checkpoint"] = json!({"engine_ttft_ms": 23, "engine_tbt_ms": 5});
         chunk["routing"] = json!({"serving_pipereplica": "loopback"});
-        chunk
+        self.include_usage.then(|| SseEvent::unnamed(&chunk))
     }
 
-    /// The `usage` object of a reply of `deltas` deltas.
-    pub(super) fn usage_object(&self, deltas: usize) -> Value {
+    fn usage_object(&self) -> Value {
         json!({
-            "completion_tokens": deltas,
+            "completion_tokens": self.deltas,
             "completion_tokens_details": {
                 "accepted_prediction_tokens": 0, "audio_tokens": 0, "reasoning_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
             "prompt_tokens": self.prompt_tokens,
             "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": 0},
-            "total_tokens": self.prompt_tokens + deltas,
+            "total_tokens": self.prompt_tokens + self.deltas,
         })
     }
 
@@ -143,9 +186,8 @@ impl Chunks {
         &self,
         filter: &str,
         filtered: bool,
-        reason: &Value,
-        end: usize,
-    ) -> Value {
+        reason: Option<&str>,
+    ) -> SseEvent {
         let result = match filter {
             "protected_material_code" | "protected_material_text" => {
                 json!({"detected": filtered, "filtered": filtered})
@@ -157,21 +199,23 @@ impl Chunks {
         };
         // Azure counts the offsets from the start of the prompt.
         let start = self.prompt_characters;
-        json!({
+        let end = start + self.deltas * CHARACTERS_PER_DELTA;
+        SseEvent::unnamed(&json!({
             "choices": [{
                 "content_filter_offsets": {
-                    "check_offset": start, "start_offset": start, "end_offset": start + end,
+                    "check_offset": start, "start_offset": start, "end_offset": end,
                 },
                 "content_filter_results": {filter: result},
                 "finish_reason": reason,
                 "index": 0,
             }],
             "created": 0, "id": "", "model": "", "object": "",
-        })
+        }))
     }
 
-    /// A complete reply, for a request that did not ask for a stream.
-    pub(super) fn completion(&self, message: &Value, reason: &str, deltas: usize) -> Value {
+    /// A complete reply of so many tokens, for a request that did not ask for a stream.
+    pub(super) fn completion(mut self, message: &Value, reason: &str, deltas: usize) -> Value {
+        self.deltas = deltas;
         let filtered = reason == "content_filter";
         let severity = if filtered { "medium" } else { "safe" };
         let mut completion = self.envelope(json!([{
@@ -184,7 +228,7 @@ impl Chunks {
             "finish_reason": reason, "index": 0, "logprobs": null, "message": message,
         }]));
         completion["object"] = json!("chat.completion");
-        completion["usage"] = self.usage_object(deltas);
+        completion["usage"] = self.usage_object();
         completion["prompt_filter_results"] = self.prompt()["prompt_filter_results"].take();
         completion
     }
@@ -200,7 +244,8 @@ impl Chunks {
             chunk["usage"] = Value::Null;
         }
         if self.obfuscate {
-            chunk["obfuscation"] = json!(obfuscation());
+            // Of random length, so that the size of a chunk does not reveal the length of its text.
+            chunk["obfuscation"] = json!(stamp::obfuscation(rand::random_range(1..=15)));
         }
         chunk
     }
@@ -216,11 +261,16 @@ impl Chunks {
     }
 }
 
-/// Padding of random length, so that the size of a chunk does not reveal the length of its text.
-fn obfuscation() -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let length = rand::random_range(1..=15);
-    (0..length)
-        .map(|_| char::from(ALPHABET[rand::random_range(0..ALPHABET.len())]))
-        .collect()
+/// The event that ends a stream.
+pub(super) fn done() -> SseEvent {
+    SseEvent::unnamed(&"[DONE]")
+}
+
+/// What this API calls the end of a reply.
+pub(super) fn reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::ContentFilter => "content_filter",
+    }
 }
