@@ -37,8 +37,9 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| FILES.iter().map(Asset::n
 struct Asset {
     name: &'static str,
     content_type: String,
-    /// In the order of preference; the plain one is always there, and last.
-    forms: Vec<Form>,
+    plain: Form,
+    /// Smallest first.
+    compressed: Vec<Form>,
 }
 
 /// A file in one content encoding.
@@ -75,15 +76,15 @@ impl Asset {
         let mime = actix_files::file_extension_to_mime(extension);
         let is_text = mime.type_() == "text" || mime.suffix().is_some_and(|suffix| suffix == "xml");
         let charset = if is_text { "; charset=utf-8" } else { "" };
-        let forms = [
+        let compressed = [
             (ContentEncoding::Brotli, file.brotli),
             (ContentEncoding::Gzip, file.gzip),
-            (ContentEncoding::Identity, Some(file.identity)),
         ];
         Self {
             name: file.name,
             content_type: format!("{mime}{charset}"),
-            forms: forms
+            plain: Form::new(ContentEncoding::Identity, file.identity),
+            compressed: compressed
                 .into_iter()
                 .filter_map(|(encoding, bytes)| Some(Form::new(encoding, bytes?)))
                 .collect(),
@@ -116,26 +117,30 @@ impl Asset {
             .body(Bytes::from_static(form.bytes))
     }
 
-    /// The form that the client prefers; of several that it likes equally, the smallest. Without
-    /// preference, or if the client refuses all, it gets the plain one, which everybody can read.
+    /// The form that the client prefers; of several that it likes equally, the smallest. A client
+    /// that states no preference, or refuses every encoding, gets the plain form.
     fn preferred(&self, request: &HttpRequest) -> &Form {
         let accepted = AcceptEncoding::parse(request).ok();
         let quality = |form: &Form| {
-            let accepted = accepted.as_ref()?;
-            let quality_of = |wanted: &Preference<Encoding>| {
-                let item = accepted.iter().find(|item| item.item == *wanted);
+            let quality_of = |wanted: Preference<Encoding>| {
+                let item = accepted.as_ref()?.iter().find(|item| item.item == wanted);
                 item.map(|item| item.quality)
             };
-            let named = Preference::Specific(Encoding::Known(form.encoding));
-            quality_of(&named).or_else(|| quality_of(&Preference::Any))
+            quality_of(Preference::Specific(Encoding::Known(form.encoding)))
+                .or_else(|| quality_of(Preference::Any))
+                .unwrap_or(Quality::ZERO)
         };
-        let plain = self.forms.len() - 1;
-        // Of equal maxima the iterator gives the last one.
-        let best = (0..=plain).rev().max_by_key(|i| {
-            let quality = quality(&self.forms[*i]).unwrap_or(Quality::ZERO);
-            (quality, quality == Quality::ZERO && *i == plain)
-        });
-        &self.forms[best.unwrap_or(plain)]
+        let best = self
+            .compressed
+            .iter()
+            .filter(|form| quality(form) > Quality::ZERO)
+            // Of equals, `max_by_key` gives the last one.
+            .rev()
+            .max_by_key(|form| quality(form));
+        match best {
+            Some(form) if quality(form) >= quality(&self.plain) => form,
+            _ => &self.plain,
+        }
     }
 }
 
