@@ -17,25 +17,9 @@ use super::{
 use crate::{
     chat::ChatRequest,
     event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
-    store::{self, Created, Log, StopRequest, Store, Writer},
+    store::{self, Log, StopRequest, Store, Writer},
     upstream::{self, DeploymentStates, Fault, Tls, Upstream},
 };
-
-fn store() -> Store {
-    let retention = Duration::from_secs(600);
-    Store::in_memory(store::Options {
-        max_replies: 10,
-        retention,
-        pad: false,
-    })
-}
-
-async fn writer(store: &Store) -> Writer {
-    match store.create(None).await.unwrap() {
-        Created::New(writer) => writer,
-        Created::Existing(_) => panic!("no key was given"),
-    }
-}
 
 /// Runs `work` to the end of its reply.
 async fn supervised<W>(writer: Writer, limits: &Limits, work: W)
@@ -49,8 +33,8 @@ where
 
 /// Plays `parts` as the body of upstream's answer; gives the finished log.
 async fn played(parts: &[&[u8]], limits: &Limits) -> Log {
-    let store = store();
-    let writer = writer(&store).await;
+    let store = Store::for_tests();
+    let writer = store.writer().await;
     let log = Log::from(Arc::clone(writer.log()));
     let mut reply = upstream::Reply::of_parts(parts);
     supervised(writer, limits, async |run| {
@@ -144,8 +128,8 @@ const FINISH: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop
 
 #[tokio::test]
 async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
-    let store = store();
-    let writer = writer(&store).await;
+    let store = Store::for_tests();
+    let writer = store.writer().await;
     let log = Log::from(Arc::clone(writer.log()));
     let limits = Limits::default();
     supervised(writer, &limits, async |run| {
@@ -249,8 +233,8 @@ async fn a_stop_request_ends_the_reply_with_its_reason() {
             Some(ErrorCode::ServerShutdown),
         ),
     ] {
-        let store = store();
-        let writer = writer(&store).await;
+        let store = Store::for_tests();
+        let writer = store.writer().await;
         let log = Log::from(Arc::clone(writer.log()));
         writer.log().request_stop(request);
         let limits = Limits::default();
@@ -295,7 +279,7 @@ fn idempotency() -> Option<store::Request> {
 
 #[tokio::test]
 async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
-    let (store, upstream) = (store(), Rc::new(no_deployment()));
+    let (store, upstream) = (Store::for_tests(), Rc::new(no_deployment()));
     let started = || {
         let (store, upstream) = (store.clone(), Rc::clone(&upstream));
         let limits = Limits::default();
@@ -323,8 +307,8 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
 
 #[tokio::test]
 async fn while_it_waits_a_generation_takes_little_memory() {
-    let (store, upstream, limits) = (store(), no_deployment(), Limits::default());
-    let writer = writer(&store).await;
+    let (store, upstream, limits) = (Store::for_tests(), no_deployment(), Limits::default());
+    let writer = store.writer().await;
     let task = supervise(&upstream, writer, request(), &limits, Instant::now());
     let size = size_of_val(&task);
     // With the opening's future inside it would be 3,064 bytes.

@@ -3,28 +3,13 @@
 use futures_util::FutureExt as _;
 
 use super::{Topology::*, *};
-use crate::store::{self, CreateError, Created, StopRequest, Writer};
+use crate::store::{CreateError, StopRequest};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn store() -> Store {
-    Store::in_memory(store::Options {
-        max_replies: 10,
-        retention: Duration::from_secs(600),
-        pad: false,
-    })
-}
-
-async fn started(store: &Store) -> Writer {
-    match store.create(None).await.unwrap() {
-        Created::New(writer) => writer,
-        Created::Existing(_) => panic!("no key was given"),
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn with_nothing_to_wait_for_the_drain_is_over_at_once() {
-    let (store, streams) = (store(), DrainSignal::default());
+    let (store, streams) = (Store::for_tests(), DrainSignal::default());
     let drained = drain(&store, &streams, Replicated, PATIENCE).now_or_never();
     assert!(drained.is_some());
     assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
@@ -33,8 +18,8 @@ async fn with_nothing_to_wait_for_the_drain_is_over_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_workers_stop_last() {
-    let (store, streams) = (store(), DrainSignal::default());
-    let writer = started(&store).await;
+    let (store, streams) = (Store::for_tests(), DrainSignal::default());
+    let writer = store.writer().await;
     let begun = Instant::now();
     let reply = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
@@ -50,15 +35,15 @@ async fn the_workers_stop_last() {
 
 #[tokio::test(start_paused = true)]
 async fn without_another_replica_no_stream_has_to_leave() {
-    let (store, streams) = (store(), DrainSignal::default());
+    let (store, streams) = (Store::for_tests(), DrainSignal::default());
     drain(&store, &streams, Single, PATIENCE).await;
     assert!(streams.watch().is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_drain_is_over_when_the_last_reply_has_ended() {
-    let store = store();
-    let writer = started(&store).await;
+    let store = Store::for_tests();
+    let writer = store.writer().await;
     let begun = Instant::now();
     let reply = async {
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -72,8 +57,8 @@ async fn the_drain_is_over_when_the_last_reply_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_runs_on_is_stopped_when_patience_is_over() {
-    let store = store();
-    let writer = started(&store).await;
+    let store = Store::for_tests();
+    let writer = store.writer().await;
     let begun = Instant::now();
     let reply = async {
         assert_eq!(writer.log().stop_requested().await, StopRequest::Shutdown);
@@ -88,8 +73,8 @@ async fn a_reply_that_runs_on_is_stopped_when_patience_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_cannot_end_holds_the_server_for_seconds_only() {
-    let store = store();
-    let _writer = started(&store).await;
+    let store = Store::for_tests();
+    let _writer = store.writer().await;
     let begun = Instant::now();
     drain(&store, &DrainSignal::default(), Single, PATIENCE).await;
     assert_eq!(begun.elapsed(), PATIENCE + END_TIMEOUT);
@@ -97,7 +82,7 @@ async fn a_reply_that_cannot_end_holds_the_server_for_seconds_only() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_are_waited_for_until_they_had_to_leave() {
-    let (store, streams) = (store(), DrainSignal::default());
+    let (store, streams) = (Store::for_tests(), DrainSignal::default());
     let watch = streams.watch().unwrap();
     let begun = Instant::now();
     let leaves = async {
@@ -117,7 +102,7 @@ async fn streams_are_waited_for_until_they_had_to_leave() {
 #[tokio::test(start_paused = true)]
 async fn streams_that_cannot_leave_may_read_to_the_end() {
     for topology in [Replicated, Single] {
-        let (store, streams) = (store(), DrainSignal::default());
+        let (store, streams) = (Store::for_tests(), DrainSignal::default());
         let guard = streams.guard();
         let watch = (topology == Single).then(|| streams.watch().unwrap());
         let begun = Instant::now();
@@ -138,7 +123,7 @@ async fn streams_that_cannot_leave_may_read_to_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_that_read_for_ever_are_not_waited_for_longer_than_replies() {
-    let (store, streams) = (store(), DrainSignal::default());
+    let (store, streams) = (Store::for_tests(), DrainSignal::default());
     let _guard = streams.guard();
     let begun = Instant::now();
     drain(&store, &streams, Single, PATIENCE).await;

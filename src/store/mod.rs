@@ -169,3 +169,23 @@ impl Store {
         self.memory.sweep().await;
     }
 }
+
+#[cfg(test)]
+impl Store {
+    /// A store in memory for ten replies, which keeps them for ten minutes and pads nothing.
+    pub(crate) fn for_tests() -> Self {
+        Self::in_memory(Options {
+            max_replies: 10,
+            retention: std::time::Duration::from_secs(600),
+            pad: false,
+        })
+    }
+
+    /// Creates a reply without an idempotency key.
+    pub(crate) async fn writer(&self) -> Writer {
+        match self.create(None).await {
+            Ok(Created::New(writer)) => writer,
+            other => panic!("a new reply, and not {other:?}"),
+        }
+    }
+}

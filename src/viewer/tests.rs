@@ -9,22 +9,13 @@ use super::*;
 use crate::{
     event::{End, ReplyEvent, Status, Timing},
     shutdown::DrainSignal,
-    store::{self, Created, Log, Reader, Store, Writer},
+    store::{Log, Reader, Store, Writer},
 };
 
 const PING: Duration = Duration::from_secs(10);
 
 async fn writer() -> Writer {
-    let retention = Duration::from_secs(600);
-    let store = Store::in_memory(store::Options {
-        max_replies: 1,
-        retention,
-        pad: false,
-    });
-    match store.create(None).await.unwrap() {
-        Created::New(writer) => writer,
-        Created::Existing(_) => panic!("no key was given"),
-    }
+    Store::for_tests().writer().await
 }
 
 async fn next(viewer: &mut Viewer) -> String {

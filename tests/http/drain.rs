@@ -3,19 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpServer, web::Data};
 use rasta_stream::{
-    config::Config,
     event::ReplyEvent,
-    routes::{self, Page, Provider, Service},
-    shutdown::DrainSignal,
     simulator::{Options, Pace, Simulator, Steps},
     store::Created,
 };
-use serde_json::json;
 
 use crate::support::{
-    app::{TestApp, spawn_stepped},
+    app::spawn_stepped,
     client::{self, Event, Response, blocks, proven, soon},
     program::Serving,
 };
@@ -186,87 +181,6 @@ async fn connections_that_are_open_and_idle_hold_nothing_up() {
     drop((stream, mute));
 }
 
-/// A second replica over the same store.
-struct Other {
-    addr: std::net::SocketAddr,
-    handle: actix_web::dev::ServerHandle,
-}
-
-fn spawn_other(app: &TestApp) -> Other {
-    let config = Config::from_flags(["--port=0"]).unwrap();
-    let service = Data::new(Service {
-        store: app.store.clone(),
-        limits: config.limits.clone(),
-        ping: config.ping_interval,
-        provider: Provider::Simulator,
-        drain: DrainSignal::default(),
-    });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(service.clone())
-            .configure(|app| routes::configure(app, &Page::Embedded))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind("127.0.0.1:0")
-    .unwrap();
-    let addr = server.addrs()[0];
-    let server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    Other { addr, handle }
-}
-
-async fn events_at(addr: std::net::SocketAddr, path: &str, after: u64) -> Response {
-    let (path, after) = (format!("{path}/events"), after.to_string());
-    let headers = [("Last-Event-ID", after.as_str())];
-    let response = client::send(addr, "GET", &path, &headers, None).await;
-    assert_eq!(response.status, 200);
-    response
-}
-
-#[actix_web::test]
-async fn a_viewer_that_moves_loses_nothing_and_a_direct_stream_stays() {
-    let app = spawn_stepped(&[]).await;
-    let other = spawn_other(&app);
-    let mut direct = app.stream("river").await;
-    let path = direct.header("location").unwrap().to_owned();
-    let mut viewer = app.events(&path, 0).await;
-    app.steps.release(6);
-    let mut moved = Vec::new();
-    while moved.len() < 3 {
-        moved.push(viewer.next_stored().await.unwrap());
-    }
-    app.drain.start(Duration::from_millis(100));
-    // Its events as ever, and then one ping with a time to wait; `next` proves the end in good order.
-    let hint = loop {
-        match viewer.next().await.unwrap() {
-            ping if ping.is_ping() && ping.retry.is_some() => break ping,
-            ping if ping.is_ping() => {}
-            event => moved.push(event),
-        }
-    };
-    assert_eq!(hint.id, moved.last().unwrap().id);
-    assert!((200..=3000).contains(&hint.retry.unwrap()));
-    assert_eq!(viewer.next().await, None);
-    soon("all to leave", app.drain.watches_dropped()).await;
-
-    // It comes again to the replica that it left, by chance; and then to the other.
-    let mut again = events_at(app.addr, &path, hint.id).await;
-    assert_eq!(again.header("connection"), Some("close"));
-    let sent_on = again.next().await.unwrap();
-    assert_eq!((sent_on.name.as_str(), sent_on.id), ("ping", hint.id));
-    assert_eq!(sent_on.data, json!({"last": hint.id}));
-    assert!((200..=3000).contains(&sent_on.retry.unwrap()));
-    assert_eq!(again.next().await, None);
-    let mut there = events_at(other.addr, &path, hint.id).await;
-    app.steps.release(10_000);
-    moved.extend(there.rest().await);
-    assert_eq!(proven(&moved)["status"], "completed");
-    assert_eq!(blocks(&direct.rest().await), blocks(&moved));
-    other.handle.stop(false).await;
-}
-
 #[actix_web::test]
 async fn a_slow_viewer_is_not_cut_in_mid_event() {
     let app = spawn_stepped(&[]).await;
@@ -297,7 +211,7 @@ async fn a_replica_that_sends_viewers_on_asks_its_store_for_nothing() {
     let app = spawn_stepped(&[]).await;
     app.drain.start(Duration::ZERO);
     let unknown = "/v1/replies/00000000-0000-4000-8000-000000000000";
-    let mut sent_on = events_at(app.addr, unknown, 7).await;
+    let mut sent_on = app.events(unknown, 7).await;
     assert_eq!(sent_on.next().await.unwrap().id, 7);
     assert_eq!(sent_on.next().await, None);
     assert_eq!(app.get(unknown).await.status, 404);

@@ -153,47 +153,6 @@ async fn the_oldest_ended_reply_makes_room_and_running_ones_are_refused_more() {
 }
 
 #[actix_web::test]
-async fn when_the_drain_is_over_every_live_reply_gets_its_end_and_the_server_stops() {
-    let mut app = spawn_scenario("silent", &["--drain-seconds=0.1"]).await;
-    let mut viewers = Vec::new();
-    for _ in 0..5 {
-        viewers.push(app.stream("river").await);
-    }
-    let unread = app.start("nobody reads this one").await;
-    let log = app.log(&unread).await;
-    app.begin_shutdown();
-    for viewer in &mut viewers {
-        let events = viewer.rest().await;
-        let end = proven(&events);
-        assert_eq!(end["status"], "failed");
-        assert_eq!(end["error"]["code"], "server_shutdown");
-        assert_eq!(end["error"]["retryable"], true);
-    }
-    app.stopped().await;
-    assert!(log.end().is_some());
-}
-
-#[actix_web::test]
-async fn a_server_that_shuts_down_refuses_new_replies_and_says_that_it_is_not_ready() {
-    let app = spawn_scenario("silent", &[]).await;
-    let viewer = app.stream("river").await;
-    // The store alone, so that the server goes on for as long as this test needs.
-    app.store.refuse_new();
-    let refused = app.post(&json!({"prompt": "river"}), &[]).await;
-    assert_eq!(
-        (refused.status, refused.header("retry-after").is_some()),
-        (503, true)
-    );
-    assert_eq!(refused.header("connection"), Some("close"));
-    assert_eq!(refused.json().await["code"], "draining");
-    let ready = app.get("/readyz").await;
-    assert_eq!(ready.status, 503);
-    assert_eq!(ready.json().await["status"], "draining");
-    assert_eq!(app.get("/livez").await.status, 200);
-    drop(viewer);
-}
-
-#[actix_web::test]
 async fn a_client_that_sends_half_a_body_is_let_go_of() {
     use tokio::io::AsyncWriteExt as _;
     let app = spawn_app().await;

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::retries::notices;
 use crate::support::{
     app::{Setup, chunked, requests, spawn_app_with, spawn_canned, spawn_scenario},
     client::{Event, proven, text_of},
@@ -70,7 +72,7 @@ type Row = (&'static str, &'static str, bool, Option<&'static str>, bool);
 
 #[actix_web::test]
 async fn every_fault_of_upstream_ends_the_reply_with_its_code() {
-    check_rows(&[
+    for row in [
         ("unauthorized", "upstream_auth", false, None, false),
         ("token-expired", "upstream_auth", false, None, false),
         ("permission-denied", "upstream_auth", false, None, false),
@@ -152,44 +154,49 @@ async fn every_fault_of_upstream_ends_the_reply_with_its_code() {
         ("long-line", "upstream_protocol", true, None, true),
         ("informational", "upstream_protocol", true, None, false),
         ("informational-only", "upstream_protocol", true, None, false),
-    ])
-    .await;
-}
-
-#[actix_web::test]
-async fn every_fault_that_outlasts_the_retries_ends_the_reply_with_its_code() {
-    check_rows(&[
-        ("rate-limited", "rate_limited", true, None, false),
-        ("rate-limited-silent", "rate_limited", true, None, false),
-        ("conflict", "upstream_unavailable", true, None, false),
-        ("timeout-408", "upstream_unavailable", true, None, false),
-        ("server-error", "upstream_unavailable", true, None, false),
-        ("bad-gateway", "upstream_unavailable", true, None, false),
-        ("unavailable", "upstream_unavailable", true, None, false),
-        ("gateway-timeout", "upstream_unavailable", true, None, false),
-        (
-            "reset-before-head",
-            "upstream_unavailable",
-            true,
-            None,
-            false,
-        ),
-    ])
-    .await;
-}
-
-async fn check_rows(rows: &[Row]) {
-    for (scenario, code, retryable, finish_reason, text) in rows {
-        let events = played(scenario, &[]).await;
-        let end = end(&events);
-        assert_eq!(end["status"], "failed", "{scenario}: {end}");
-        assert_eq!(end["error"]["code"], *code, "{scenario}: {end}");
-        assert_eq!(end["error"]["retryable"], *retryable, "{scenario}");
-        assert_eq!(end["finish_reason"], json!(finish_reason), "{scenario}");
-        assert_eq!(!text_of(&events).is_empty(), *text, "{scenario}");
-        let sentence = SENTENCES.iter().find(|(known, _)| known == code).unwrap().1;
-        assert_eq!(end["error"]["message"], sentence, "{scenario}");
+    ] {
+        check(&row, &played(row.0, &[]).await);
     }
+}
+
+/// Each takes the time of its waits, so they are played side by side.
+#[actix_web::test]
+async fn every_fault_that_outlasts_the_retries_ends_the_reply_after_three_attempts() {
+    let rows = [
+        ("rate-limited", "rate_limited", Some(1500)),
+        ("rate-limited-silent", "rate_limited", None),
+        ("conflict", "upstream_unavailable", None),
+        ("timeout-408", "upstream_unavailable", None),
+        ("server-error", "upstream_unavailable", None),
+        ("bad-gateway", "upstream_unavailable", None),
+        ("unavailable", "upstream_unavailable", None),
+        ("gateway-timeout", "upstream_unavailable", None),
+        ("reset-before-head", "upstream_unavailable", None),
+    ];
+    join_all(rows.map(async |(scenario, code, wait)| {
+        let app = spawn_scenario(scenario, &[]).await;
+        let events = app.stream("Tell me of the river").await.rest().await;
+        check(&(scenario, code, true, None, false), &events);
+        let error = &proven(&events)["error"];
+        assert_eq!(error.get("retry_after_ms").and_then(Value::as_u64), wait);
+        let notices = notices(&events);
+        let attempts = notices.iter().map(|notice| notice["attempt"].as_u64());
+        assert_eq!(attempts.collect::<Vec<_>>(), [Some(2), Some(3)]);
+        let asked = requests(&app.simulator.journal().records()).len();
+        assert_eq!(asked, 3, "{scenario}");
+    }))
+    .await;
+}
+
+fn check((scenario, code, retryable, finish_reason, text): &Row, events: &[Event]) {
+    let end = end(events);
+    assert_eq!(end["status"], "failed", "{scenario}: {end}");
+    assert_eq!(end["error"]["code"], *code, "{scenario}: {end}");
+    assert_eq!(end["error"]["retryable"], *retryable, "{scenario}");
+    assert_eq!(end["finish_reason"], json!(finish_reason), "{scenario}");
+    assert_eq!(!text_of(events).is_empty(), *text, "{scenario}");
+    let sentence = SENTENCES.iter().find(|(known, _)| known == code).unwrap().1;
+    assert_eq!(end["error"]["message"], sentence, "{scenario}");
 }
 
 #[actix_web::test]
@@ -256,23 +263,6 @@ async fn each_phase_has_its_own_limit_of_silence() {
 }
 
 #[actix_web::test]
-async fn retry_after_is_passed_on() {
-    for (scenario, wait) in [
-        ("rate-limited", json!(1500)),
-        ("rate-limited-day", json!(86_400_000)),
-        ("rate-limited-silent", json!(null)),
-    ] {
-        let events = played(scenario, &[]).await;
-        let error = &end(&events)["error"];
-        assert_eq!(
-            error.get("retry_after_ms").cloned().unwrap_or_default(),
-            wait,
-            "{scenario}"
-        );
-    }
-}
-
-#[actix_web::test]
 async fn the_request_id_is_passed_on_and_the_error_text_is_not() {
     let events = played("unauthorized", &[]).await;
     let error = &end(&events)["error"];
@@ -305,7 +295,8 @@ async fn an_upstream_that_cannot_be_reached_is_unavailable() {
     };
     let (plain, _) = spawn_canned(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).await;
     let no_tls = format!("https://127.0.0.1:{}", plain.port());
-    for endpoint in [closed, no_tls, "http://no-such-host.invalid".to_owned()] {
+    let endpoints = [closed, no_tls, "http://no-such-host.invalid".to_owned()];
+    join_all(endpoints.map(async |endpoint| {
         let app = spawn_app_with(Setup {
             endpoint: Some(endpoint.clone()),
             ..Setup::default()
@@ -315,7 +306,8 @@ async fn an_upstream_that_cannot_be_reached_is_unavailable() {
         let end = proven(&events);
         assert_eq!(end["error"]["code"], "upstream_unavailable", "{endpoint}");
         assert_eq!(end["error"]["retryable"], true);
-    }
+    }))
+    .await;
 }
 
 #[actix_web::test]

@@ -121,6 +121,50 @@ fn changed_transcripts_hold_the_properties() {
     holds(400, changed(bodies(), &REFUSALS), refusal);
 }
 
+/// Lines of a stream in any order, with every line end, split anywhere.
+#[test]
+fn lines_of_any_kind_hold_the_properties() {
+    let pieces = vec![
+        "data",
+        "data:",
+        "data: ",
+        ":",
+        "event: x",
+        "id: 1",
+        "id: 1\0",
+        "\n",
+        "\n\n",
+        "\r",
+        "\r\n",
+        "\r\n\r\n",
+        "a",
+        " ",
+        "é",
+        "\u{1F981}",
+        "{\"x\":1}",
+        "retry: 5",
+        "\u{FEFF}",
+        "unknown: x",
+    ];
+    let stream = vec(prop::sample::select(pieces), 0..40);
+    // How many cuts, where two bytes each say, or a cut after every byte.
+    let cuts = vec(any::<u8>(), 1..14);
+    let inputs = (cuts, stream).prop_map(|(mut cuts, stream)| {
+        let most = (cuts.len() - 1) / 2;
+        cuts.truncate(2 * most + 1);
+        cuts[0] = if cuts[0] < 32 {
+            7
+        } else {
+            u8::try_from(most).unwrap()
+        };
+        if cuts[0] == 7 {
+            cuts.truncate(1);
+        }
+        [cuts, stream.concat().into_bytes()].concat()
+    });
+    holds(1000, inputs, sse_decoder);
+}
+
 #[test]
 fn bytes_that_are_nothing_hold_the_properties() {
     holds(400, vec(any::<u8>(), 0..200), |input| {

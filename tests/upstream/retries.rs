@@ -8,7 +8,7 @@ use crate::support::{
     client::{Event, proven, text_of},
 };
 
-fn notices(events: &[Event]) -> Vec<&Value> {
+pub fn notices(events: &[Event]) -> Vec<&Value> {
     events
         .iter()
         .filter(|event| event.name == "notice")
@@ -48,19 +48,6 @@ async fn a_failure_without_retry_after_is_retried_too() {
     assert_eq!(proven(&events)["status"], "completed");
     let wait = notices(&events)[0]["retry_after_ms"].as_u64().unwrap();
     assert!((1..=500).contains(&wait), "{wait}");
-}
-
-#[actix_web::test]
-async fn two_retries_are_announced_and_then_the_reply_fails() {
-    let app = spawn_scenario("unavailable", &[]).await;
-    let events = app.stream("river").await.rest().await;
-    assert_eq!(proven(&events)["error"]["code"], "upstream_unavailable");
-    let attempts: Vec<u64> = notices(&events)
-        .iter()
-        .map(|notice| notice["attempt"].as_u64().unwrap())
-        .collect();
-    assert_eq!(attempts, [2, 3]);
-    assert_eq!(requests(&app.simulator.journal().records()).len(), 3);
 }
 
 #[actix_web::test]

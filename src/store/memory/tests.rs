@@ -15,13 +15,6 @@ fn store(max_replies: usize) -> Store {
     })
 }
 
-async fn started(store: &Store) -> Writer {
-    match store.create(None).await.unwrap() {
-        Created::New(writer) => writer,
-        Created::Existing(_) => panic!("no key was given"),
-    }
-}
-
 fn end() -> End {
     End {
         status: Status::Completed,
@@ -47,7 +40,7 @@ fn keyed(key: &str, fingerprint: u8) -> Option<Request> {
 #[tokio::test]
 async fn a_reply_can_be_found_as_soon_as_it_is_created() {
     let store = store(10);
-    let writer = started(&store).await;
+    let writer = store.writer().await;
     let log = store.find(writer.log().id()).await.unwrap().unwrap();
     let seq = Seq(1);
     assert_eq!(log.position(), Position { seq, ended: false });
@@ -57,7 +50,7 @@ async fn a_reply_can_be_found_as_soon_as_it_is_created() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_is_kept_for_its_retention_after_its_end() {
     let store = store(10);
-    let writer = started(&store).await;
+    let writer = store.writer().await;
     let id = writer.log().id();
     tokio::time::advance(Duration::from_secs(10_000)).await;
     assert!(
@@ -74,7 +67,7 @@ async fn a_reply_is_kept_for_its_retention_after_its_end() {
 #[tokio::test(start_paused = true)]
 async fn the_sweep_frees_memory_without_a_request() {
     let store = store(10);
-    let writer = started(&store).await;
+    let writer = store.writer().await;
     let log = Arc::downgrade(writer.log());
     writer.end(end());
     let swept = tokio::time::timeout(Duration::from_secs(602), store.sweep()).await;
@@ -85,12 +78,12 @@ async fn the_sweep_frees_memory_without_a_request() {
 #[tokio::test]
 async fn the_oldest_ended_reply_makes_room_and_a_running_one_never_does() {
     let store = store(2);
-    let (first, second) = (started(&store).await, started(&store).await);
+    let (first, second) = (store.writer().await, store.writer().await);
     assert_eq!(store.create(None).await.unwrap_err(), CreateError::Full);
     let (first_id, second_id) = (first.log().id(), second.log().id());
     second.end(end());
     first.end(end());
-    let _third = started(&store).await;
+    let _third = store.writer().await;
     assert!(store.find(second_id).await.unwrap().is_none());
     assert!(store.find(first_id).await.unwrap().is_some());
 }
@@ -116,24 +109,6 @@ async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told
     assert_eq!(kept, [false, false, true]);
 }
 
-#[tokio::test]
-async fn a_key_leads_to_the_reply_that_it_started() {
-    let store = store(10);
-    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
-        panic!("new")
-    };
-    match store.create(keyed("0123456789abcdef", 1)).await {
-        Ok(Created::Existing(log)) => assert_eq!(log.id(), writer.log().id()),
-        other => panic!("{other:?}"),
-    }
-    let other_body = store.create(keyed("0123456789abcdef", 2)).await;
-    assert_eq!(other_body.unwrap_err(), CreateError::IdempotencyMismatch);
-    assert!(matches!(
-        store.create(keyed("another-key-16ch", 1)).await,
-        Ok(Created::New(_))
-    ));
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_key_lives_as_long_as_its_reply() {
     let store = store(10);
@@ -151,7 +126,7 @@ async fn a_key_lives_as_long_as_its_reply() {
 #[tokio::test]
 async fn a_dropped_writer_leaves_an_end_behind() {
     let store = store(10);
-    let writer = started(&store).await;
+    let writer = store.writer().await;
     let log = Arc::clone(writer.log());
     drop(writer);
     let end = log.end().unwrap();
@@ -180,7 +155,7 @@ async fn a_store_that_drains_refuses_new_replies_and_lets_the_others_run() {
 async fn a_store_is_idle_when_the_last_reply_has_ended() {
     let store = store(10);
     store.idle().await;
-    let (first, second) = (started(&store).await, started(&store).await);
+    let (first, second) = (store.writer().await, store.writer().await);
     let mut idle = Box::pin(store.idle());
     assert!(futures_util::poll!(idle.as_mut()).is_pending());
     first.end(end());
@@ -192,7 +167,7 @@ async fn a_store_is_idle_when_the_last_reply_has_ended() {
 #[tokio::test]
 async fn all_that_run_can_be_asked_to_stop() {
     let store = store(10);
-    let writers = [started(&store).await, started(&store).await];
+    let writers = [store.writer().await, store.writer().await];
     store.stop_running();
     for writer in &writers {
         assert_eq!(writer.log().stop_requested().await, StopRequest::Shutdown);

@@ -1,27 +1,21 @@
-use proptest::prelude::*;
+//! What one read of a stream decodes to. That the reads' borders make no difference is a property in
+//! `fuzz/properties.rs`, checked by `tests/upstream/fuzz.rs`.
 
 use super::*;
 
 type Owned = (String, String, String);
 
-fn decode_in(parts: &[&[u8]]) -> Vec<Owned> {
+fn decode(bytes: &[u8]) -> Vec<Owned> {
     let mut frames = Vec::new();
-    let mut decoder = Decoder::default();
-    for part in parts {
-        decoder
-            .push(part, |frame| {
-                frames.push((frame.event.into(), frame.data.into(), frame.id.into()));
-            })
-            .unwrap();
-    }
+    let push = |frame: Frame<'_>| {
+        frames.push((frame.event.into(), frame.data.into(), frame.id.into()));
+    };
+    Decoder::default().push(bytes, push).unwrap();
     frames
 }
 
 fn data_of(bytes: &[u8]) -> Vec<String> {
-    decode_in(&[bytes])
-        .into_iter()
-        .map(|(_, data, _)| data)
-        .collect()
+    decode(bytes).into_iter().map(|(_, data, _)| data).collect()
 }
 
 /// The oddities of the standard: what the stream is, and the data of its frames.
@@ -64,24 +58,8 @@ fn every_rule_of_the_standard_is_followed() {
 }
 
 #[test]
-fn every_split_gives_the_same_frames() {
-    for (bytes, expected) in VECTORS {
-        let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        let whole = decode_in(&[bytes]);
-        assert_eq!(decode_in(&single), whole, "for {}", bytes.escape_ascii());
-        assert_eq!(whole.len(), expected.len());
-        for at in 0..bytes.len() {
-            let (head, tail) = bytes.split_at(at);
-            let split = decode_in(&[head, &[], tail]);
-            assert_eq!(split, whole, "for {} at {at}", bytes.escape_ascii());
-        }
-    }
-}
-
-#[test]
 fn event_names_belong_to_one_frame_and_ids_to_all_that_follow() {
-    let frames =
-        decode_in(&[b"event: error\nid: 7\ndata: a\n\ndata: b\nid: 8\0\n\nid\ndata: c\n\n"]);
+    let frames = decode(b"event: error\nid: 7\ndata: a\n\ndata: b\nid: 8\0\n\nid\ndata: c\n\n");
     let expected = [("error", "a", "7"), ("", "b", "7"), ("", "c", "")];
     let expected: Vec<Owned> = expected
         .iter()
@@ -158,45 +136,4 @@ fn a_frame_of_many_lines_is_refused_at_the_bound() {
         .take_while(|_| decoder.push(line.as_bytes(), |_| {}).is_ok())
         .count();
     assert_eq!(pushed, MAX_FRAME_BYTES / 1024);
-}
-
-/// The other decoder, as the oracle: lenient cases where it differs by design are left out of
-/// the generated input (invalid UTF-8, which it refuses).
-fn oracle(bytes: &[u8]) -> Vec<String> {
-    use futures_util::{FutureExt as _, StreamExt as _, stream};
-    let body = stream::iter([Ok::<_, std::convert::Infallible>(
-        bytes::Bytes::copy_from_slice(bytes),
-    )]);
-    let events = sse_stream::SseStream::from_bytes_stream(body).collect::<Vec<_>>();
-    let events = events.now_or_never().expect("all bytes are there");
-    events
-        .into_iter()
-        .filter_map(|event| event.unwrap().data)
-        .collect()
-}
-
-proptest! {
-    #[test]
-    fn any_stream_split_anywhere_decodes_as_the_oracle_says(
-        pieces in prop::collection::vec(
-            prop::sample::select(vec![
-                "data", "data:", "data: ", ":", "event: x", "id: 1", "\n", "\n\n", "\r", "\r\n",
-                "\r\n\r\n", "a", " ", "é", "\u{1F981}", "{\"x\":1}", "retry: 5", "\u{FEFF}",
-            ]),
-            0..40,
-        ),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-    ) {
-        let mut text = pieces.concat().into_bytes();
-        // Ends every frame, for the oracle hands out what is unfinished.
-        text.extend_from_slice(b"\n\n");
-        let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).collect();
-        at.extend([0, text.len()]);
-        at.sort_unstable();
-        let parts: Vec<&[u8]> = at.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect();
-        let split: Vec<String> =
-            decode_in(&parts).into_iter().map(|(_, data, _)| data).collect();
-        prop_assert_eq!(&split, &data_of(&text));
-        prop_assert_eq!(split, oracle(&text));
-    }
 }
