@@ -130,7 +130,6 @@ fn loops_in_folders(files: &Graph) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "loops are still being removed"]
 fn no_import_runs_back_up_and_no_files_import_each_other() {
     let found = loops_in_folders(&imports().files);
     assert!(found.is_empty(), "loops of imports:\n{}", found.join("\n"));
