@@ -35,8 +35,8 @@ pub enum Next {
     Closed,
 }
 
-/// Consecutive events of one log: what one append sends, or what one page holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Consecutive events: a whole log, a part of it, or a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
     /// The number of the event before the first one here.
     pub(super) after: Seq,
@@ -60,6 +60,23 @@ impl Batch {
         let skip = cursor.0.saturating_sub(self.after.0);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         self.events.get(skip..).unwrap_or_default()
+    }
+
+    /// At most `limit` of the events after `cursor`, which is not before this batch.
+    pub(super) fn part(&self, cursor: Seq, limit: usize) -> Self {
+        let rest = self.events_after(cursor);
+        let events = rest.get(..limit).unwrap_or(rest).to_vec();
+        Self {
+            after: cursor,
+            ended: self.ended && events.len() == rest.len(),
+            events,
+        }
+    }
+
+    /// The `end`, if the batch reaches to it.
+    pub(super) fn end(&self) -> Option<Bytes> {
+        let last = self.events.last().filter(|_| self.ended)?;
+        Some(last.clone())
     }
 
     /// The event that follows `cursor`; `None` if it is not in this batch.

@@ -77,12 +77,10 @@ pub struct LocalLog {
 
 #[derive(Debug)]
 struct State {
-    /// The event at index `n` has the number `n + 1`.
-    events: Vec<Bytes>,
+    /// All events, from the first one on.
+    events: Batch,
     /// The last event that readers may see.
     committed: Seq,
-    /// The last event is an `end`.
-    ended: bool,
     readers: Readers,
     /// The waker of the leader, while it waits for events.
     leader: Option<Waker>,
@@ -95,9 +93,8 @@ impl LocalLog {
             created,
             commit,
             state: Mutex::new(State {
-                events: Vec::new(),
+                events: Batch::default(),
                 committed: Seq::ZERO,
-                ended: false,
                 readers: Readers::new(),
                 leader: None,
             }),
@@ -125,26 +122,27 @@ impl LocalLog {
 
     /// How far the log is written, whether or not readers can read it.
     pub(super) fn appended(&self) -> Position {
-        self.state.lock().appended()
+        self.state.lock().events.position()
     }
 
     /// The committed part of the reply. Counts as reading it.
     pub(super) fn snapshot(&self) -> Snapshot {
-        let (events, last) = {
+        let committed = {
             let mut state = self.state.lock();
             state.readers.touch();
-            (state.committed_events().to_vec(), state.committed)
+            let committed = usize::try_from(state.committed.0).unwrap_or(usize::MAX);
+            state.events.part(Seq::ZERO, committed)
         };
-        Snapshot::read(&events, last)
+        Snapshot::read(&committed)
     }
 
     /// The `end`, if it is committed. Does not count as reading.
     pub(super) fn end(&self) -> Option<End> {
-        let (position, last) = {
+        let end = {
             let state = self.state.lock();
-            (state.position(), state.events.last().cloned())
+            state.events.end().filter(|_| state.position().ended)
         };
-        snapshot::end_of(position, last)
+        snapshot::decode_end(&end?)
     }
 
     /// Asks the generation to stop. The first request counts; one after the end has no effect.
@@ -190,20 +188,7 @@ impl LocalLog {
         &self,
         events: impl ExactSizeIterator<Item = Bytes>,
     ) -> Result<(), AppendError> {
-        let wakers = {
-            let mut state = self.state.lock();
-            if state.ended {
-                return Err(AppendError::Ended);
-            }
-            // One number is reserved for the `end`.
-            if (state.events.len() + events.len()) as u64 >= EVENTS_LIMIT {
-                return Err(AppendError::Full);
-            }
-            state.events.extend(events);
-            state.after_append(self.commit)
-        };
-        wakers.wake();
-        Ok(())
+        self.extend(events, false)
     }
 
     /// Appends the `end`.
@@ -212,15 +197,36 @@ impl LocalLog {
     ///
     /// [`AppendError::Ended`] if there is one already; nothing was appended.
     pub(super) fn append_end(&self, end: Bytes) -> Result<(), AppendError> {
+        self.extend(std::iter::once(end), true)
+    }
+
+    fn extend(
+        &self,
+        events: impl ExactSizeIterator<Item = Bytes>,
+        ended: bool,
+    ) -> Result<(), AppendError> {
         let wakers = {
             let mut state = self.state.lock();
-            if state.ended {
+            let last = state.events.position();
+            if last.ended {
                 return Err(AppendError::Ended);
             }
-            state.events.push(end);
-            state.ended = true;
-            state.events.shrink_to_fit();
-            state.after_append(self.commit)
+            // One number is reserved for the `end`.
+            if !ended && last.seq.0 + events.len() as u64 >= EVENTS_LIMIT {
+                return Err(AppendError::Full);
+            }
+            state.events.events.extend(events);
+            if ended {
+                state.events.ended = true;
+                state.events.events.shrink_to_fit();
+            }
+            match self.commit {
+                Commit::OnAppend => {
+                    let last = state.events.position().seq;
+                    state.commit(last)
+                }
+                Commit::OnAcknowledgement => state.leader.take().into(),
+            }
         };
         wakers.wake();
         Ok(())
@@ -237,8 +243,8 @@ impl LocalLog {
     pub(super) async fn appended_after(&self, cursor: Seq, limit: usize) -> Batch {
         std::future::poll_fn(|cx| {
             let mut state = self.state.lock();
-            if state.appended().seq > cursor {
-                return Poll::Ready(state.batch(cursor, limit));
+            if state.events.position().seq > cursor {
+                return Poll::Ready(state.events.part(cursor, limit));
             }
             register(&mut state.leader, cx);
             Poll::Pending
@@ -248,7 +254,7 @@ impl LocalLog {
 
     /// At most `limit` events after `cursor`, committed or not; an empty batch if there are none.
     pub(super) fn batch_after(&self, cursor: Seq, limit: usize) -> Batch {
-        self.state.lock().batch(cursor, limit)
+        self.state.lock().events.part(cursor, limit)
     }
 
     /// Makes `end`, which another replica has stored after `stored`, the end of this log. It
@@ -263,13 +269,14 @@ impl LocalLog {
             if state.committed > stored || state.position().ended {
                 return Err(TruncateError::Committed);
             }
-            let kept = usize::try_from(stored.0).unwrap_or(usize::MAX);
-            if kept > state.events.len() {
+            let log = &mut state.events;
+            if stored > log.position().seq {
                 return Err(TruncateError::Gap);
             }
-            state.events.truncate(kept);
-            state.events.push(end);
-            let running = !std::mem::replace(&mut state.ended, true);
+            let dropped = log.events_after(stored).len();
+            log.events.truncate(log.events.len() - dropped);
+            log.events.push(end);
+            let running = !std::mem::replace(&mut log.ended, true);
             (state.commit(stored.next()), running)
         };
         wakers.wake();
@@ -282,62 +289,24 @@ impl LocalLog {
 }
 
 impl State {
-    fn appended(&self) -> Position {
-        Position {
-            seq: Seq(self.events.len() as u64),
-            ended: self.ended,
-        }
-    }
-
     fn position(&self) -> Position {
+        let appended = self.events.position();
         Position {
             seq: self.committed,
-            ended: self.ended && self.committed == self.appended().seq,
-        }
-    }
-
-    fn committed_events(&self) -> &[Bytes] {
-        let committed = usize::try_from(self.committed.0).unwrap_or(usize::MAX);
-        self.events.get(..committed).unwrap_or(&self.events)
-    }
-
-    fn batch(&self, after: Seq, limit: usize) -> Batch {
-        let skip = usize::try_from(after.0).unwrap_or(usize::MAX);
-        let rest = self.events.get(skip..).unwrap_or_default();
-        let events = rest.get(..limit).unwrap_or(rest).to_vec();
-        Batch {
-            after,
-            ended: self.ended && events.len() == rest.len(),
-            events,
+            ended: appended.ended && self.committed == appended.seq,
         }
     }
 
     /// The event after `cursor`; `None` if it is still to come.
     fn next(&self, cursor: Seq) -> Option<Next> {
-        let position = self.position();
-        let index = usize::try_from(cursor.0).unwrap_or(usize::MAX);
-        match self.committed_events().get(index) {
-            Some(bytes) => {
-                let seq = cursor.next();
-                Some(Next::Event {
-                    seq,
-                    bytes: bytes.clone(),
-                    last: position == Position { seq, ended: true },
-                })
-            }
-            None => position.ended.then_some(Next::Closed),
+        if cursor < self.committed {
+            return self.events.next(cursor);
         }
-    }
-
-    fn after_append(&mut self, commit: Commit) -> Wakers {
-        match commit {
-            Commit::OnAppend => self.commit(self.appended().seq),
-            Commit::OnAcknowledgement => self.leader.take().into(),
-        }
+        self.position().ended.then_some(Next::Closed)
     }
 
     fn commit(&mut self, last: Seq) -> Wakers {
-        let last = last.min(self.appended().seq);
+        let last = last.min(self.events.position().seq);
         if last <= self.committed {
             return Wakers::default();
         }

@@ -8,7 +8,6 @@
 //! no wake-up is lost. This module knows nothing of Redis, of HTTP or of other replies.
 
 use std::{
-    collections::VecDeque,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -47,14 +46,10 @@ pub struct RemoteLog {
 
 #[derive(Debug)]
 struct State {
-    /// The number of the event before the first one in `tail`.
-    before_tail: Seq,
     /// The newest events; never empty once there was one.
-    tail: VecDeque<Bytes>,
+    tail: Batch,
     /// The length of all events in `tail`.
     tail_bytes: usize,
-    /// The last event in `tail` is the `end`.
-    ended: bool,
     /// The log cannot be read any more, although no `end` is here.
     invalid: bool,
     readers: Readers,
@@ -77,15 +72,12 @@ impl RemoteLog {
         source: Arc<dyn Source>,
         newest: Batch,
     ) -> Self {
-        let mut state = State {
-            before_tail: newest.after,
-            tail: VecDeque::new(),
-            tail_bytes: 0,
-            ended: newest.ended,
+        let state = State {
+            tail_bytes: newest.events.iter().map(Bytes::len).sum(),
+            tail: newest,
             invalid: false,
             readers: Readers::new(),
         };
-        state.extend(newest.events);
         Self {
             id,
             created,
@@ -109,7 +101,7 @@ impl RemoteLog {
     /// The newest event that is known here.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.state.lock().position()
+        self.state.lock().tail.position()
     }
 
     /// The reply as the source has it: read from its first event. Counts as reading it.
@@ -118,39 +110,32 @@ impl RemoteLog {
     ///
     /// [`Unavailable`] if the source does not have all events at the moment.
     pub(super) async fn snapshot(&self) -> Result<Snapshot, Unavailable> {
-        let (mut events, last) = {
+        let (mut log, last) = {
             let mut state = self.state.lock();
             state.readers.touch();
-            match state.before_tail {
-                Seq::ZERO => (state.tail.iter().cloned().collect(), state.position().seq),
-                _ => (Vec::new(), state.position().seq),
-            }
+            let whole = state.tail.after == Seq::ZERO;
+            let known = whole.then(|| state.tail.clone());
+            (known.unwrap_or_default(), state.tail.position().seq)
         };
-        let mut cursor = Seq(events.len() as u64);
-        if cursor < last {
+        if log.position().seq < last {
             let _permit = self.source.snapshot_permit().await;
-            while cursor < last {
+            while log.position().seq < last && !log.ended {
+                let cursor = log.position().seq;
                 let page = self.source.page(cursor).await.map_err(|_| Unavailable)?;
-                if page.position().seq <= cursor {
+                log.events.extend_from_slice(page.events_after(cursor));
+                log.ended = page.ended;
+                if log.position().seq == cursor {
                     return Err(Unavailable);
-                }
-                events.extend_from_slice(page.events_after(cursor));
-                cursor = page.position().seq;
-                if page.ended {
-                    break;
                 }
             }
         }
-        Ok(Snapshot::read(&events, cursor))
+        Ok(Snapshot::read(&log))
     }
 
     /// The `end`, if it is known here. Does not count as reading.
     pub(super) fn end(&self) -> Option<End> {
-        let (position, last) = {
-            let state = self.state.lock();
-            (state.position(), state.tail.back().cloned())
-        };
-        snapshot::end_of(position, last)
+        let end = self.state.lock().tail.end();
+        snapshot::decode_end(&end?)
     }
 
     /// Asks the generation to stop, wherever it is. After the `end` this has no effect.
@@ -174,15 +159,17 @@ impl RemoteLog {
     pub(super) fn append(&self, batch: &Batch) -> Result<(), Gap> {
         let wakers = {
             let mut state = self.state.lock();
-            let Position { seq: last, ended } = state.position();
+            let Position { seq: last, ended } = state.tail.position();
             if ended || batch.position().seq <= last {
                 return Ok(());
             }
             if batch.after > last {
                 return Err(Gap);
             }
-            state.extend(batch.events_after(last).iter().cloned());
-            state.ended = batch.ended;
+            let events = batch.events_after(last);
+            state.tail.events.extend_from_slice(events);
+            state.tail.ended = batch.ended;
+            state.tail_bytes += events.iter().map(Bytes::len).sum::<usize>();
             state.trim_front(TAIL_EVENTS_LIMIT, TAIL_BYTES_LIMIT);
             state.readers.take_waiting()
         };
@@ -219,53 +206,28 @@ impl RemoteLog {
 }
 
 impl State {
-    fn position(&self) -> Position {
-        Position {
-            seq: Seq(self.before_tail.0 + self.tail.len() as u64),
-            ended: self.ended,
-        }
-    }
-
-    fn extend(&mut self, events: impl IntoIterator<Item = Bytes>) {
-        for event in events {
-            self.tail_bytes += event.len();
-            self.tail.push_back(event);
-        }
-    }
-
     fn trim_front(&mut self, events: usize, bytes: usize) {
-        while self.tail.len() > 1 && (self.tail.len() > events || self.tail_bytes > bytes) {
-            if let Some(event) = self.tail.pop_front() {
-                self.tail_bytes -= event.len();
-                self.before_tail = self.before_tail.next();
+        let (mut dropped, mut kept) = (0, self.tail.events.len());
+        for event in &self.tail.events {
+            if kept <= 1 || (kept <= events && self.tail_bytes <= bytes) {
+                break;
             }
+            (dropped, kept) = (dropped + 1, kept - 1);
+            self.tail_bytes -= event.len();
         }
+        self.tail.events.drain(..dropped);
+        self.tail.after.0 += dropped as u64;
     }
 
     fn look(&self, cursor: Seq) -> Lookup {
-        let position = self.position();
         if self.invalid {
             return Lookup::Found(Next::Closed);
         }
-        if cursor >= position.seq {
-            return if position.ended {
-                Lookup::Found(Next::Closed)
-            } else {
-                Lookup::Wait
-            };
-        }
-        let index = cursor.0.checked_sub(self.before_tail.0);
-        let index = index.and_then(|index| usize::try_from(index).ok());
-        match index.and_then(|index| self.tail.get(index)) {
-            Some(bytes) => {
-                let seq = cursor.next();
-                Lookup::Found(Next::Event {
-                    seq,
-                    bytes: bytes.clone(),
-                    last: position == Position { seq, ended: true },
-                })
-            }
-            None => Lookup::Fetch,
+        match self.tail.next(cursor) {
+            Some(next) => Lookup::Found(next),
+            None if cursor < self.tail.after => Lookup::Fetch,
+            None if self.tail.ended => Lookup::Found(Next::Closed),
+            None => Lookup::Wait,
         }
     }
 }

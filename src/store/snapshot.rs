@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::batch::Position;
+use super::batch::Batch;
 use crate::event::{self, End, Seq};
 
 /// A reply at one moment.
@@ -17,15 +17,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads `events`, which are all events of a log up to `last`.
-    pub(super) fn read(events: &[Bytes], last: Seq) -> Self {
-        let (text, end) = event::decode_text(events.iter().map(Bytes::as_ref));
+    /// Reads the events of a log, from the first one on.
+    pub(super) fn read(log: &Batch) -> Self {
+        let (text, end) = event::decode_text(log.events.iter().map(Bytes::as_ref));
+        let last = log.position().seq;
         Self { text, last, end }
     }
 }
 
-/// Decodes a log's last event; `None` if the log has not ended.
-pub(super) fn end_of(position: Position, last: Option<Bytes>) -> Option<End> {
-    let last = last.filter(|_| position.ended)?;
-    event::decode_text([last.as_ref()]).1
+/// Decodes the `end` of a log.
+pub(super) fn decode_end(end: &Bytes) -> Option<End> {
+    event::decode_text([end.as_ref()]).1
 }
