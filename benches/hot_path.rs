@@ -5,12 +5,21 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::{
+    pin::Pin,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use actix_web::body::MessageBody as _;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::FutureExt as _;
 use rasta_stream::{
     event::{Pad, ReplyEvent, Seq},
+    shutdown::DrainSignal,
     store::{self, Created, Log, Next, Store},
     upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
+    viewer::{OnDrain, Viewer},
 };
 
 /// A delta chunk with the results of Azure's default filter, about 400 bytes.
@@ -131,6 +140,47 @@ fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
                 {
                     black_box(bytes);
                     cursor = seq;
+                }
+            }
+        });
+}
+
+/// Sends each event when it is appended, to several viewers, which then wait for the next one.
+#[divan::bench(args = [1, 10])]
+fn follow(bencher: Bencher<'_, '_>, viewers: usize) {
+    // For the viewers' timers.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let _entered = runtime.enter();
+    let signal = DrainSignal::default();
+    let event = ReplyEvent::Delta {
+        text: " river".to_owned(),
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    bencher
+        .counter(ItemsCount::new(EVENTS * viewers))
+        .bench_local(|| {
+            let created = store().create(None).now_or_never().unwrap().unwrap();
+            let Created::New(mut writer) = created else {
+                panic!("no key was given")
+            };
+            let log = Log::from(writer.log().clone());
+            let mut viewers: Vec<Viewer> = (0..viewers)
+                .map(|_| {
+                    let on_drain = OnDrain::Leave(signal.watch().unwrap());
+                    Viewer::new(log.reader(), Seq(1), Duration::from_secs(10), on_drain)
+                })
+                .collect();
+            for _ in 0..EVENTS {
+                writer.append(std::slice::from_ref(&event)).unwrap();
+                for viewer in &mut viewers {
+                    while let std::task::Poll::Ready(piece) =
+                        Pin::new(&mut *viewer).poll_next(&mut cx)
+                    {
+                        let _ = black_box(piece);
+                    }
                 }
             }
         });

@@ -15,6 +15,11 @@ use crate::{
 };
 
 /// Replays a reply's events after the cursor, then follows it to its end.
+///
+/// # Errors
+///
+/// The [`Problem`] with the cursor, or of an unknown reply. A store that does not answer is no error:
+/// the client is told to reconnect.
 pub(super) async fn follow(
     request: HttpRequest,
     id: web::Path<String>,

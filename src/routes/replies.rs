@@ -25,6 +25,10 @@ use crate::{
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Starts a reply, or finds the one that the same `Idempotency-Key` started.
+///
+/// # Errors
+///
+/// The [`Problem`] with the request, or why no reply can be started at the moment.
 pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
@@ -66,6 +70,10 @@ pub(super) async fn create(
 }
 
 /// The reply at this moment.
+///
+/// # Errors
+///
+/// The [`Problem`] of an unknown reply, or of a store that cannot read it at the moment.
 pub(super) async fn snapshot(
     id: web::Path<String>,
     service: web::Data<Service>,
@@ -75,6 +83,10 @@ pub(super) async fn snapshot(
 }
 
 /// Stops a reply. Stopping one that has ended changes nothing.
+///
+/// # Errors
+///
+/// The [`Problem`] of an unknown reply, or of a replica that cannot be asked to stop it.
 pub(super) async fn stop(
     id: web::Path<String>,
     service: web::Data<Service>,
