@@ -357,6 +357,16 @@ async fn nothing_leaks(how: Authorization, format: &str) {
         .lines()
         .find(|line| line.to_lowercase().contains(CANARY));
     assert_eq!(leak, None, "with {how:?}");
+    if format == "json" {
+        for line in output.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let ours = line["target"].as_str().unwrap().starts_with("rasta_stream");
+            assert!(
+                ours || line["level"] == "WARN" || line["level"] == "ERROR",
+                "{line}"
+            );
+        }
+    }
     // The log still tells what happened.
     for told in [
         "status=401",
