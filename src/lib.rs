@@ -10,27 +10,29 @@
 //! browser / curl / SDK ◀─ routes ◀── viewer      replay after Last-Event-ID, then follow
 //! ```
 //!
-//! A generation never knows its viewers; a viewer never knows its generation. From that one sentence
-//! follow resuming, several viewers, and stopping.
+//! A generation never knows its viewers, and a viewer never knows its generation. That is why a reply
+//! can be resumed, watched by several viewers, and stopped. `DESIGN.md` follows a delta through every
+//! file.
 //!
-//! In reading order, with what each module may use of the others. A test keeps the table true.
+//! The modules in reading order, from the contract to the command line, each with the modules that it
+//! may import. A test compares the table with the code.
 //!
 //! | module | what | uses |
 //! |---|---|---|
 //! | `event` | the contract: events, their numbers, names and bytes | |
-//! | `chat` | what a caller may ask | |
-//! | `idle_timer` | tells a silence from a stream | |
+//! | `chat` | the body of a POST, validated | |
+//! | `idle_timer` | reports that nothing has happened for a while | |
 //! | `logging` | the log, without secrets | |
-//! | `simulator` | Azure OpenAI on a loopback port | |
-//! | `upstream` | a conversation in, chunks out | `chat`, `event` |
-//! | `store` | the log of logs | `event` |
-//! | `shutdown` | from the request to exit to idle workers | `store` |
-//! | `generation` | one reply, upstream to store | `chat`, `event`, `idle_timer`, `store`, `upstream` |
-//! | `viewer` | one response body, store to client | `event`, `idle_timer`, `shutdown`, `store` |
-//! | `routes` | extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
-//! | `config` | every setting, checked, handed out as the components' options | `generation`, `logging`, `store`, `upstream` |
+//! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
+//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event` |
+//! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
+//! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
+//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `upstream` |
+//! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |
+//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
+//! | `config` | all settings, checked, as the options of the components | `generation`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
-//! | `check` | a short prompt to each deployment, and a diagnosis | `chat`, `config`, `event`, `upstream` |
+//! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `cli` | the command line: arguments, environment, signals, subcommands | `config`, `simulator` |
 
 #![deny(clippy::large_futures)]
