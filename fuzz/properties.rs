@@ -35,7 +35,7 @@ struct Decoded {
     rest: Option<Frame>,
     too_long: bool,
     /// `None` if decoding stopped early.
-    recognised: Option<bool>,
+    recognized: Option<bool>,
 }
 
 /// The frames are those of the standard, wherever the stream is split into reads.
@@ -118,7 +118,7 @@ pub fn normalizer(data: &[u8]) {
     assert_split_text_is_whole(&cuts, stream);
 }
 
-/// A refusal is one fault, and no part of it has text of upstream's.
+/// A refusal is one fault, and no part of it has text from upstream.
 pub fn refusal(data: &[u8]) {
     let Some(([high, low, flags, length], rest)) = data.split_first_chunk() else {
         return;
@@ -235,7 +235,7 @@ fn decode<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Decoded {
         decoded.too_long = true;
         return decoded;
     }
-    decoded.recognised = Some(decoder.has_recognized());
+    decoded.recognized = Some(decoder.has_recognized());
     decoded
 }
 
@@ -274,7 +274,7 @@ fn reference_decode(stream: &[u8]) -> Decoded {
         return decoded;
     }
     decoded.rest = reading.dispatch();
-    decoded.recognised = Some(reading.recognised);
+    decoded.recognized = Some(reading.recognized);
     decoded
 }
 
@@ -283,7 +283,7 @@ struct Reading {
     event: Vec<u8>,
     data: Vec<u8>,
     id: String,
-    recognised: bool,
+    recognized: bool,
 }
 
 impl Reading {
@@ -293,7 +293,7 @@ impl Reading {
         let (field, value) = line.split_at(colon.unwrap_or(line.len()));
         let value = value.strip_prefix(b":").unwrap_or(value);
         let value = value.strip_prefix(b" ").unwrap_or(value);
-        self.recognised |= [&b""[..], b"data", b"event", b"id", b"retry"].contains(&field);
+        self.recognized |= [&b""[..], b"data", b"event", b"id", b"retry"].contains(&field);
         match field {
             b"event" => self.event = value.to_vec(),
             b"id" if !value.contains(&0) => self.id = String::from_utf8_lossy(value).into(),

@@ -1,4 +1,4 @@
-//! Every refusal is one fault, whose public part has no text of upstream's.
+//! Every refusal is one fault, whose public part has no text from upstream.
 #![no_main]
 
 #[path = "../properties.rs"]

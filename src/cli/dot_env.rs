@@ -1,8 +1,8 @@
 //! Reads the file `.env` of the working directory.
 //!
-//! People create this file with whatever is at hand, so its encoding is told before its content:
-//! editors on Windows put a byte order mark in front, and PowerShell's `>` writes UTF-16. An error
-//! names the line and never quotes it, because lines hold keys.
+//! The encoding is checked before the content: editors on Windows write a byte order mark, and
+//! PowerShell's `>` writes UTF-16. An error names the line and never quotes it, because lines contain
+//! keys.
 
 use std::{cell::Cell, io, io::Read, path::Path};
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn utf_8_in_any_script_is_not_taken_for_utf_16() {
+    fn utf_8_in_any_script_is_not_treated_as_utf_16() {
         assert_eq!(pairs("A='Ты поэт'".as_bytes())[0].1, "Ты поэт");
         assert_eq!(
             pairs("A='あなたは詩人です'".as_bytes())[0].1,

@@ -159,7 +159,7 @@ pub struct Settings {
     #[arg(long, env = "RETENTION_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub retention_seconds: Duration,
 
-    /// A reply without readers for this long is stopped, so that nobody pays for it
+    /// A reply without readers for this long is stopped, so that you do not pay for it
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
 

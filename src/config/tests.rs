@@ -194,7 +194,7 @@ fn the_conventional_variables_say_who_the_program_is() {
         let error = config(&env).unwrap_err().to_string();
         assert!(error.starts_with(words), "{error}");
     }
-    // Whoever uses a key is not asked for the rest of an identity.
+    // A program that uses a key needs no complete identity.
     assert!(config(&[ENDPOINT, DEPLOYMENT, KEY, secret]).is_ok());
 }
 

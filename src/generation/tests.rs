@@ -31,7 +31,7 @@ where
     run.end(interruption);
 }
 
-/// Plays `parts` as the body of upstream's answer; gives the finished log.
+/// Plays `parts` as the body of the upstream response; gives the finished log.
 async fn played(parts: &[&[u8]], limits: &Limits) -> Log {
     let store = Store::for_tests();
     let writer = store.writer().await;
@@ -196,7 +196,7 @@ async fn a_reply_ends_when_its_time_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_nobody_reads_is_stopped() {
+async fn a_reply_without_readers_is_stopped() {
     let limits = Limits {
         idle_reader: Duration::from_secs(11),
         ..Limits::default()

@@ -55,7 +55,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// The [`Problem`] to answer with if there is no such reply, or if nobody can tell.
+    /// The [`Problem`] to answer with if the reply does not exist, or if that is unknown at the moment.
     pub(super) async fn log(&self, id: &str) -> Result<Log, Problem> {
         let id = id.parse().map_err(|_| Problem::reply_not_found())?;
         self.store

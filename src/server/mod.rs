@@ -2,8 +2,8 @@
 //!
 //! The workers share the store and the settings. Each has its own client to upstream, since awc's is
 //! bound to its thread. On shutdown the server first drains, and the workers stop last: actix by
-//! itself waits for connections and not for tasks, so it would cut off every reply that nobody
-//! happens to be reading.
+//! itself waits for connections and not for tasks, so it would cut every reply that has no reader at
+//! that moment.
 
 mod error;
 mod backend;

@@ -6,13 +6,13 @@ use actix_web::{dev::Extensions, rt::net::TcpStream};
 use log::warn;
 
 /// How long a client may leave sent data unacknowledged. No other write timeout exists: without it,
-/// a viewer that never reads would hold its connection for ever.
+/// a viewer that never reads would hold its connection forever.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much unsent data the kernel buffers for a client. By default it buffers megabytes for a
-/// client that does not read, which counts as nobody's memory and, once it runs out, slows down
-/// every connection of the machine.
-const UNSENT_LIMIT: u32 = 64 * 1024;
+/// How much unsent data the kernel buffers for a client. By default it buffers megabytes for a client
+/// that does not read. No process is charged for that memory, and once it runs out, every connection
+/// of the machine slows down.
+const UNSENT_BYTES_LIMIT: u32 = 64 * 1024;
 
 /// Sets the options of a new connection. Called by actix.
 pub(super) fn configure(io: &dyn Any, _: &mut Extensions) {
@@ -22,10 +22,10 @@ pub(super) fn configure(io: &dyn Any, _: &mut Extensions) {
         if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
             warn!(error:% = error; "cannot set TCP_USER_TIMEOUT");
         }
-        if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT_LIMIT) {
+        if let Err(error) = socket.set_tcp_notsent_lowat(UNSENT_BYTES_LIMIT) {
             warn!(error:% = error; "cannot set TCP_NOTSENT_LOWAT");
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (io, TCP_USER_TIMEOUT, UNSENT_LIMIT);
+    let _ = (io, TCP_USER_TIMEOUT, UNSENT_BYTES_LIMIT);
 }

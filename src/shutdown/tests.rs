@@ -122,7 +122,7 @@ async fn streams_that_cannot_leave_may_read_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_that_read_for_ever_are_not_waited_for_longer_than_replies() {
+async fn the_drain_waits_for_endless_readers_no_longer_than_for_replies() {
     let (store, streams) = (Store::for_tests(), DrainSignal::default());
     let _guard = streams.guard();
     let begun = Instant::now();

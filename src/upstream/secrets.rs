@@ -1,4 +1,4 @@
-//! The two texts of upstream's that leave this module as they came, the model's name and the request
+//! The two texts from upstream that leave this module unchanged, the model's name and the request
 //! id, and the rule by which they may.
 //!
 //! Both reach viewers, and the request id reaches the log. A server can put anything there, so each

@@ -15,7 +15,7 @@ enum Kind {
     #[default]
     Absent,
     Known(&'static str),
-    /// An HTTP status in the place of a code.
+    /// An HTTP status instead of a code.
     Status(u16),
     /// Something else, of this many characters.
     Other(usize),

@@ -1,5 +1,7 @@
-//! The source and the documents themselves: imports between modules, and links and names in Markdown.
+//! The source and the documents themselves: imports, words, links, names and settings.
 
 mod documents;
+mod files;
 mod imports;
 mod layering;
+mod words;

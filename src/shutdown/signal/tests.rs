@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use super::*;
 
 #[test]
-fn nobody_can_watch_once_the_signal_is_given() {
+fn no_stream_can_watch_once_the_signal_is_given() {
     let signal = DrainSignal::default();
     assert!(signal.watch().is_some());
     signal.start(Duration::ZERO);

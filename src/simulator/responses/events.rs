@@ -20,7 +20,7 @@ const OPENING_OF_QUEUED: usize = 3;
 /// Builds the events of one response.
 #[derive(Clone, Debug)]
 pub(super) struct Events {
-    /// The response as it stands; complete after the finish.
+    /// The response so far; complete after the finish.
     pub(super) response: ResponseObject,
     pub(super) parameters: Parameters,
     /// The message that is being sent.
@@ -90,7 +90,7 @@ impl Events {
         named(kind, &event)
     }
 
-    /// An event with the whole response as it stands.
+    /// An event with the whole response so far.
     pub(super) fn whole(&mut self, kind: &str) -> SseEvent {
         #[derive(Serialize)]
         struct Whole<'a> {

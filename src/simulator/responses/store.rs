@@ -71,7 +71,7 @@ impl StoredResponses {
         });
     }
 
-    /// The response as it stands.
+    /// The response so far.
     ///
     /// # Errors
     ///

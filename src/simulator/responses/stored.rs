@@ -1,8 +1,7 @@
 //! A stored response: its frames, and how many of them have been sent.
 //!
-//! The frames are known when the response begins. Whoever takes its steps advances the count: the
-//! connection that asked for the response, or a task of its own if it runs in the background. Viewers
-//! follow the count.
+//! The frames are known when the response begins. The task that takes its steps advances the count: the
+//! connection that asked for the response, or a background task. Viewers follow the count.
 
 use std::sync::Arc;
 
@@ -72,7 +71,7 @@ impl Stored {
         })
     }
 
-    /// The response as it stands.
+    /// The response so far.
     pub(super) fn now(&self) -> ResponseObject {
         let state = self.state.lock();
         let sent = *self.sent.borrow();
@@ -147,7 +146,7 @@ impl Iterator for Sending {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        // Whoever asks for the next step has executed the last one.
+        // A caller that asks for the next step has executed the last one.
         self.response.advance(std::mem::take(&mut self.taken));
         let step = self.steps.next()?;
         self.taken = match &step {

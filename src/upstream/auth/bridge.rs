@@ -72,7 +72,7 @@ impl HttpBridge {
                 tokio::task::spawn_local(async move {
                     let Job { mut done, .. } = job;
                     let asked = ask(&client, job.method, &job.url, &job.headers, job.body);
-                    // A request that nobody waits for is dropped with its connection.
+                    // A request whose caller has stopped waiting is dropped with its connection.
                     let outcome = tokio::select! {
                         outcome = tokio::time::timeout(REQUEST_TIMEOUT, asked) => outcome,
                         () = done.closed() => return,
@@ -84,7 +84,7 @@ impl HttpBridge {
                         Ok((status, _, body)) => Some(failure::refused(*status, body)),
                         Err(cause) => Some(TokenReason::Connection(Box::new(cause.clone()))),
                     });
-                    // This fails if nobody waits.
+                    // An error means that the caller has stopped waiting.
                     let _ = done.send(outcome);
                 });
             }

@@ -61,7 +61,7 @@ pub(super) fn recognized(text: &str) -> TokenReason {
         ),
         ("not found on PATH", "az not found on PATH"),
         ("wasn't found on PATH", "az not found on PATH"),
-        ("az login", "nobody is signed in"),
+        ("az login", "no account is signed in"),
         (
             "managed identity isn't supported",
             "this platform's managed identity is not supported",
@@ -131,7 +131,7 @@ mod tests {
         for (text, shown) in [
             (
                 "ERROR: Please run 'az login', canary",
-                "nobody is signed in",
+                "no account is signed in",
             ),
             (
                 "ERROR: AADSTS700082: canary. Please run: az login",

@@ -22,7 +22,7 @@ use crate::{
     upstream::{IdentityOptions, IdentitySource},
 };
 
-/// A response of the fake server. The last one of a list is repeated for ever.
+/// A response of the fake server. The last one of a list is repeated forever.
 #[derive(Clone)]
 enum Scripted {
     Response(u16, String),
@@ -338,7 +338,7 @@ async fn a_machine_without_identity_falls_back_to_azure_cli_and_reports_both() {
     let identity = imds.identity(&machine(), Timing::default(), signed_out);
     let said = cause(identity.token().await);
     assert!(
-        said.contains("Azure CLI failed (nobody is signed in)"),
+        said.contains("Azure CLI failed (no account is signed in)"),
         "{said}"
     );
 }
@@ -430,7 +430,7 @@ async fn a_token_is_renewed_early_while_the_old_one_is_still_used() {
 }
 
 #[tokio::test]
-async fn a_failed_renewal_harms_nobody_while_the_token_is_valid() {
+async fn a_failed_renewal_has_no_effect_while_the_token_is_valid() {
     let away = Scripted::Response(400, r#"{"error":"temporarily_away"}"#.to_owned());
     let entra = FakeEntra::start([entra("t1", 4), away]).await;
     let identity = entra.identity(&secret(), short(), NO_CLI);

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A longer wait than this is an error of upstream's, and counts as none.
+/// A longer wait than this is an upstream error, and counts as none.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The parts of a refusal's head that have a meaning here.

@@ -34,7 +34,7 @@ fn an_append_is_done_when_every_event_is_in_and_none_is_missing_before_it() {
 fn a_channel_names_the_reply_that_it_is_about() {
     let id = ReplyId::random();
     assert_eq!(reply_of_channel(&events_channel(id)), Some(id));
-    assert_eq!(reply_of_channel(&inbox("somebody")), None);
+    assert_eq!(reply_of_channel(&inbox("other-replica")), None);
     assert_eq!(reply_of_channel("rasta:{}:appended"), None);
 }
 

@@ -110,14 +110,14 @@ fn outlined(
     let list = |entry: Option<Value>| Value::Array(entry.into_iter().collect());
     let outline = outline(vec![Value::Int(length), list(first), list(last)])?;
     Ok(outline.map(|outline| {
-        assert_eq!(outline.leader, "somebody");
+        assert_eq!(outline.leader, "other-replica");
         outline.newest.position().seq.0
     }))
 }
 
 #[test]
 fn an_outline_trusts_the_last_event_only_if_none_is_missing() {
-    let first = || Some(stored("1-0", &[START, &start(), LEADER, "somebody"]));
+    let first = || Some(stored("1-0", &[START, &start(), LEADER, "other-replica"]));
     assert_eq!(outlined(0, None, None), Ok(None));
     assert_eq!(outlined(1, first(), first()), Ok(Some(1)));
     assert_eq!(outlined(7, first(), Some(delta(7))), Ok(Some(7)));
@@ -134,7 +134,7 @@ fn a_log_without_its_first_event_is_foreign() {
         delta(1),
         delta(2),
         stored("1-0", &[START, &start()]),
-        stored("1-0", &[START, &event(1, "start"), LEADER, "somebody"]),
+        stored("1-0", &[START, &event(1, "start"), LEADER, "other-replica"]),
     ] {
         assert_eq!(outlined(2, Some(first), Some(delta(2))), Err(Foreign));
     }
