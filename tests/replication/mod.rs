@@ -8,3 +8,5 @@ mod following;
 mod idempotency;
 mod long_log;
 mod outages;
+mod planted;
+mod refusals;

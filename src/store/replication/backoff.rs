@@ -25,6 +25,11 @@ impl Backoff {
         pause.mul_f64(0.67 + 0.33 * rand::random::<f64>())
     }
 
+    /// How many attempts there were.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Records a success: the next attempt comes at once.
     pub(super) fn reset(&mut self) {
         self.attempts = 0;

@@ -172,8 +172,11 @@ fn millis(duration: Duration) -> u64 {
     millis.unwrap_or(u64::MAX).max(1)
 }
 
-/// Uses every command on keys of its own, and renews the lease. The first answer describes the
-/// server; none of them may be an error.
+/// Uses every command on keys of its own. The first answer describes the server; none of them may be
+/// an error.
+///
+/// The lease is not among those keys: a replica that may renew it, and nothing else, must count as
+/// lost.
 pub(super) fn check(replica: &str) -> Pipeline {
     let (events, list) = (
         format!("rasta:{{check-{replica}}}:events"),
@@ -181,8 +184,11 @@ pub(super) fn check(replica: &str) -> Pipeline {
     );
     let mut pipe = pipeline();
     pipe.cmd("HELLO");
-    renew_lease(&mut pipe, replica);
+    pipe.cmd("PING");
     pipe.cmd("UNLINK").arg(&events).arg(&list);
+    set(&mut pipe, &list, "", CHECK_TTL);
+    pipe.arg("GET");
+    pipe.cmd("UNLINK").arg(&list);
     pipe.cmd("XADD").arg(&events).arg("1-0").arg(EVENT).arg("");
     pipe.cmd("PEXPIRE").arg(&events).arg(millis(CHECK_TTL));
     pipe.cmd("XLEN").arg(&events);

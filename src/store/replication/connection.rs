@@ -30,6 +30,8 @@ use crate::store::options::ReplicationOptions;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long it may take to open a connection, and then to try every command on it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The most attempts to connect at the start, if Redis does not answer.
+const START_ATTEMPTS_LIMIT: u32 = 4;
 /// The longest pause before the next attempt to connect if Redis does not answer. It is short, so that
 /// replication resumes soon.
 const UNREACHABLE_RETRY_LIMIT: Duration = Duration::from_millis(500);
@@ -37,6 +39,9 @@ const UNREACHABLE_RETRY_LIMIT: Duration = Duration::from_millis(500);
 const REFUSED_RETRY_LIMIT: Duration = Duration::from_secs(5);
 /// A connection that failed sooner than this does not prove that Redis works.
 pub(super) const STABLE_AFTER: Duration = Duration::from_secs(5);
+/// A connection that fails again and again counts as down from this pause on. The first failures do
+/// not count: a process that was frozen resyncs its logs before it commits anything.
+const DOWN_PAUSE: Duration = Duration::from_millis(320);
 /// How often the same error is logged.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How many commands may be in flight on one connection; more wait. Without a limit, a slow server
@@ -108,8 +113,14 @@ impl Redis {
             exclusive: Semaphore::new(EXCLUSIVE_LIMIT),
             reported: Mutex::default(),
         };
-        let first = redis.connect(FIRST_EPOCH).await;
-        let first = first.map_err(|error| error.to_string())?;
+        let mut backoff = Backoff::default();
+        let first = loop {
+            sleep(backoff.next(UNREACHABLE_RETRY_LIMIT)).await;
+            match redis.connect(FIRST_EPOCH).await {
+                Err(RedisError::Unreachable(_)) if backoff.attempts() < START_ATTEMPTS_LIMIT => {}
+                connected => break connected.map_err(|error| error.to_string())?,
+            }
+        };
         redis.state.send_replace(State::Up(first));
         Ok(redis)
     }
@@ -285,10 +296,10 @@ impl Redis {
                     RedisError::Unreachable(_) => UNREACHABLE_RETRY_LIMIT,
                     RedisError::Refused(_) => REFUSED_RETRY_LIMIT,
                 });
-                if !pause.is_zero() {
+                if pause >= DOWN_PAUSE {
                     self.mark_down(error);
-                    sleep(pause).await;
                 }
+                sleep(pause).await;
                 epoch += 1;
                 let connected = async {
                     let connection = self.connect(epoch).await?;

@@ -11,13 +11,13 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use log::warn;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
     backoff::Backoff,
     claims::Claims,
-    commands::{self, LEASE_TTL, Lifetimes, PAGE_EVENTS, Target},
+    commands::{self, Lifetimes, PAGE_EVENTS, Target},
     connection::{Connection, FIRST_EPOCH, Redis, RedisError, State},
     entries, notification,
 };
@@ -36,8 +36,9 @@ const BATCH_EVENTS_LIMIT: usize = 512;
 const BATCH_BYTES_LIMIT: usize = 256 << 10;
 /// The longest pause before a log is resynced again after that has failed.
 const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
-/// How long readers of this replica wait for a log that Redis refuses to store, although Redis works.
-const REFUSED_LOG_TIMEOUT: Duration = LEASE_TTL;
+/// The most resyncs in a row, some seconds long, after which readers of this replica no longer wait for
+/// a log that Redis refuses to store. It is no time, because a process may be frozen for longer.
+const RESYNC_ATTEMPTS_LIMIT: u32 = 6;
 /// The most ended replies that are resynced at once.
 const CONCURRENT_RESYNCS_LIMIT: usize = 8;
 /// How long the resync of an ended reply is tried.
@@ -131,7 +132,7 @@ impl Leader {
     async fn replicate(&self, log: &LocalLog, mut stored: Seq, mut epoch: u64) {
         let mut changes = self.redis.changes();
         let mut backoff = Backoff::default();
-        let mut failing_since = None;
+        let mut resyncs = 0;
         while epoch == NOT_VERIFIED || log.appended() != ended_at(stored) {
             let connection = match self.redis.state() {
                 State::Up(connection) => connection,
@@ -158,7 +159,7 @@ impl Leader {
                 match self.append(&connection, log, &batch).await {
                     Ok(Appended::Stored) => {
                         stored = batch.position().seq;
-                        failing_since = None;
+                        resyncs = 0;
                         backoff.reset();
                     }
                     Ok(Appended::Diverged) => epoch = NOT_VERIFIED,
@@ -166,9 +167,10 @@ impl Leader {
                 }
                 continue;
             }
-            if failing_since.get_or_insert_with(Instant::now).elapsed() >= REFUSED_LOG_TIMEOUT {
+            if resyncs >= RESYNC_ATTEMPTS_LIMIT {
                 log.commit(log.appended().seq);
             }
+            resyncs += 1;
             sleep(backoff.next(RESYNC_RETRY_LIMIT)).await;
             match self.resync(&connection, log, stored).await {
                 Ok(Resync::StoredTo(seq)) => {
