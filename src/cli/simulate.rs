@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     config::value::{from_1_to, ip_address, port},
-    simulator::{Limits, Options, Pace, Scenario, Simulator},
+    simulator::{Group, Limits, Options, Pace, Scenario, Simulator},
 };
 
 /// The settings of `simulate`.
@@ -58,13 +58,34 @@ fn scenario(text: &str) -> Result<Scenario, String> {
         .map_err(|_| "must be one of the names that --list prints".to_owned())
 }
 
-/// A line for every scenario.
+/// The scenarios, grouped by the APIs over which they have an effect, with a line for each.
 #[must_use]
 pub fn list() -> String {
-    Scenario::ALL
-        .iter()
-        .map(|scenario| format!("{:<24} {}\n", scenario.to_string(), scenario.about()))
-        .collect()
+    let width = Scenario::ALL.iter().map(|scenario| scenario.name().len());
+    let width = width.max().unwrap_or_default();
+    let line = |scenario: &Scenario| {
+        let others = scenario.names().iter().skip(1);
+        let others: String = others.map(|name| format!(" Also {name}.")).collect();
+        format!("  {scenario:<width$}  {}{others}\n", scenario.about())
+    };
+    let group = |(group, heading): (Group, &str)| {
+        let scenarios = Scenario::ALL.iter();
+        let lines = scenarios.filter(|scenario| scenario.group() == group);
+        format!("{heading}:\n{}", lines.map(line).collect::<String>())
+    };
+    [
+        (Group::General, "Both APIs"),
+        (
+            Group::Chat,
+            "Chat Completions; the Responses API answers as usual",
+        ),
+        (
+            Group::Responses,
+            "Responses API; Chat Completions answers as usual",
+        ),
+    ]
+    .map(group)
+    .join("\n")
 }
 
 /// Starts the simulator, which runs until it is dropped.

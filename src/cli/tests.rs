@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use secrecy::ExposeSecret as _;
 
 use super::*;
-use crate::config::settings::Settings;
+use crate::{config::settings::Settings, simulator::Scenario};
 
 fn parse(args: &[&str], env: &[(&str, &str)], dot_env: &str) -> Result<Cli, CliError> {
     let process = env
@@ -244,5 +244,30 @@ async fn the_simulator_says_how_to_use_it_without_showing_its_key() {
         assert!(lines.contains(&endpoint), "{lines}");
         assert!(lines.ends_with(words), "{lines}");
         assert!(!lines.contains("s3cret"));
+    }
+}
+
+#[test]
+fn the_scenarios_are_listed_by_group_in_columns() {
+    let list = simulate::list();
+    let (lines, headings): (Vec<_>, Vec<_>) = list
+        .lines()
+        .filter(|line| !line.is_empty())
+        .partition(|line| line.starts_with("  "));
+    let names = headings
+        .iter()
+        .map(|heading| heading.split([';', ':']).next().unwrap());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["Both APIs", "Chat Completions", "Responses API"]
+    );
+    assert_eq!(lines.len(), Scenario::ALL.len());
+    let column = lines[0].find("401").unwrap();
+    for (line, scenario) in lines.iter().zip(Scenario::ALL) {
+        assert_eq!(line[..column].trim(), scenario.name());
+        assert!(line[column..].starts_with(scenario.about()), "{line}");
+        for name in scenario.names() {
+            assert!(line.contains(name), "{line}");
+        }
     }
 }

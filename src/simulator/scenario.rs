@@ -198,7 +198,7 @@ impl fmt::Display for Scenario {
 impl FromStr for Scenario {
     type Err = UnknownScenario;
 
-    /// Accepts the name with or without the `sim-` of its deployment.
+    /// Accepts each name with or without the `sim-` of its deployment.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.strip_prefix("sim-").unwrap_or(text);
         let found = Self::ALL
