@@ -163,6 +163,19 @@ fn vendor_types_stay_home() {
     }
 }
 
+/// `auth` reads the JSON of token endpoints, which is no dialect.
+#[test]
+fn upstream_json_is_read_and_written_by_the_dialects_alone() {
+    let used = imports().crates;
+    let mut users = used.iter().filter(|(file, crates)| {
+        file.starts_with("upstream/") && (crates.contains("serde_json") || crates.contains("serde"))
+    });
+    assert!(users.clone().count() > 0, "nobody does");
+    let homes = ["upstream/dialect/", "upstream/auth/"];
+    let stranger = users.find(|(file, _)| !homes.iter().any(|home| file.starts_with(home)));
+    assert_eq!(stranger, None);
+}
+
 /// The loops in a crate of four files in two folders, by the names that each file imports.
 fn loops_of(imports: [(&str, &str); 4]) -> Vec<String> {
     let mut sources: Sources = imports

@@ -164,7 +164,8 @@ async fn the_long_line_is_two_mebibytes_long() {
     let response = play("long-line").await;
     let body = String::from_utf8(response.body).unwrap();
     let longest = body.lines().map(str::len).max().unwrap();
-    assert!((2 << 20..(2 << 20) + 64).contains(&longest), "{longest}");
+    // The obfuscation makes a difference of some characters in either direction.
+    assert!(longest.abs_diff(2 << 20) < 64, "{longest}");
 }
 
 #[tokio::test]
