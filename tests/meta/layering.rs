@@ -157,7 +157,7 @@ fn vendor_types_stay_home() {
         ("redis", &["store/replication/"]),
     ] {
         let mut users = used.iter().filter(|(_, crates)| crates.contains(vendor));
-        assert!(users.clone().count() > 0, "nobody uses {vendor}");
+        assert!(users.clone().count() > 0, "no file uses {vendor}");
         let stranger = users.find(|(file, _)| !homes.iter().any(|home| file.starts_with(home)));
         assert_eq!(stranger, None, "uses {vendor}");
     }
@@ -170,7 +170,7 @@ fn upstream_json_is_read_and_written_by_the_dialects_alone() {
     let mut users = used.iter().filter(|(file, crates)| {
         file.starts_with("upstream/") && (crates.contains("serde_json") || crates.contains("serde"))
     });
-    assert!(users.clone().count() > 0, "nobody does");
+    assert!(users.clone().count() > 0, "no file does");
     let homes = ["upstream/dialect/", "upstream/auth/"];
     let stranger = users.find(|(file, _)| !homes.iter().any(|home| file.starts_with(home)));
     assert_eq!(stranger, None);

@@ -1,5 +1,5 @@
-//! What anybody can plant who may write to Redis: keys of other types, entries that are no events,
-//! numbers beyond all bounds. It costs nobody else anything, and no viewer gets to see it.
+//! What a user can plant who may write to Redis: keys of other types, entries that are no events,
+//! numbers beyond all bounds. It costs other replies nothing, and no viewer gets to see it.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn is_calm(redis: &Redis) {
 }
 
 /// Plants something behind a running reply and lets it end: all viewers see the true reply.
-async fn is_healed(plant: impl AsyncFn(&Redis, &str, u64)) {
+async fn is_resynchronized(plant: impl AsyncFn(&Redis, &str, u64)) {
     let redis = Redis::start().await;
     let [here, there] = pair(&redis).await;
     let path = here.start("river").await;
@@ -73,7 +73,7 @@ fn event(seq: u64, name: &str, data: &str) -> String {
 
 #[actix_web::test]
 async fn a_log_of_another_type_is_rewritten() {
-    is_healed(async |redis, key, _| {
+    is_resynchronized(async |redis, key, _| {
         redis.command(&["SET", key, "x"]).await;
     })
     .await;
@@ -81,15 +81,15 @@ async fn a_log_of_another_type_is_rewritten() {
 
 #[actix_web::test]
 async fn an_empty_stream_with_a_high_last_id_is_rewritten() {
-    is_healed(async |redis, key, _| {
+    is_resynchronized(async |redis, key, _| {
         redis.command(&["XTRIM", key, "MAXLEN", "0"]).await;
     })
     .await;
 }
 
 #[actix_web::test]
-async fn entries_that_are_no_events_reach_nobody_and_are_removed() {
-    is_healed(async |redis, key, last| {
+async fn entries_that_are_no_events_reach_no_viewer_and_are_removed() {
+    is_resynchronized(async |redis, key, last| {
         let next = last + 1;
         let two = event(next, "delta", "{}") + &event(next + 1, "delta", "{}");
         redis
@@ -97,7 +97,7 @@ async fn entries_that_are_no_events_reach_nobody_and_are_removed() {
             .await;
     })
     .await;
-    is_healed(async |redis, key, last| {
+    is_resynchronized(async |redis, key, last| {
         let raw = format!("{}-7", last + 1);
         redis.command(&["XADD", key, &raw, "x", ""]).await;
     })
@@ -106,7 +106,7 @@ async fn entries_that_are_no_events_reach_nobody_and_are_removed() {
 
 #[actix_web::test]
 async fn an_entry_with_the_highest_number_costs_one_rewrite() {
-    is_healed(async |redis, key, _| {
+    is_resynchronized(async |redis, key, _| {
         let highest = format!("{}-0", u64::MAX);
         redis.command(&["XADD", key, &highest, "e", "x"]).await;
     })
@@ -181,7 +181,7 @@ async fn a_stop_is_heard_although_the_inbox_was_of_another_type() {
         redis.command(&["RPUSH", &lease, "x"]).await;
     }
     let stopped = async {
-        // Until the inbox is cleared, nobody says that the stop was heard.
+        // Until the inbox is cleared, no answer says that the stop was heard.
         while there.delete(&path).await.status == 503 {
             sleep(Duration::from_millis(20)).await;
         }
@@ -214,14 +214,22 @@ async fn a_claim_of_another_type_is_a_key_that_was_used_for_something_else() {
     assert!(connections(&redis).await <= before + 5);
 }
 
-/// Plants a log with a leader that nobody knows, of so many deltas with a KiB of text each.
+/// Plants a log with a leader that does not exist, of so many deltas with a KiB of text each.
 async fn plant_log(redis: &Redis, deltas: u64) -> String {
     let id = Uuid::new_v4();
     let key = format!("rasta:{{{id}}}:events");
     let start = json!({"reply": id, "created": "2026-11-25T10:00:00.000Z"});
     let start = event(1, "start", &start.to_string());
     redis
-        .command(&["XADD", &key, "1-0", "start", &start, "leader", "nobody"])
+        .command(&[
+            "XADD",
+            &key,
+            "1-0",
+            "start",
+            &start,
+            "leader",
+            "no-such-replica",
+        ])
         .await;
     let script = "for n = 2, ARGV[1] + 1 do redis.call('XADD', KEYS[1], n .. '-0', 'e', \
         'id: ' .. n .. '\\nevent: delta\\ndata: {\"text\":\"' .. ARGV[2] .. '\"}\\n\\n') end";

@@ -1,4 +1,4 @@
-//! A Redis that answers and refuses to work: at the start the program says so and ends; later nobody is
+//! A Redis that answers and refuses to work: at the start the program says so and ends; later no viewer is
 //! left waiting, and nothing is tried without a pause.
 
 use std::time::Duration;
@@ -112,7 +112,7 @@ async fn is_calm(redis: &Redis) {
 }
 
 /// Plays one reply while Redis refuses to work, from `begin` to `end`.
-async fn nobody_is_left_waiting(begin: &[&str], end: &[&str]) {
+async fn no_viewer_is_left_waiting(begin: &[&str], end: &[&str]) {
     let redis = Redis::start_with(Setup {
         user: Some(("rasta", "secret", "~* &* +@all")),
         ..Setup::default()
@@ -173,7 +173,7 @@ async fn while_redis_refuses_to_work_the_leader_goes_on_and_viewers_elsewhere_ge
             &["REPLICAOF", "NO", "ONE"],
         ),
     ];
-    let all = refusals.map(|(begin, end)| nobody_is_left_waiting(begin, end));
+    let all = refusals.map(|(begin, end)| no_viewer_is_left_waiting(begin, end));
     futures_util::future::join_all(all).await;
 }
 
