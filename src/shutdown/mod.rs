@@ -4,14 +4,14 @@
 //!
 //! 1. New replies are refused; `/readyz` answers 503.
 //! 2. With several replicas, streams whose clients resume by themselves leave, at random moments
-//!    within [`MOVE_SPREAD`]; new ones are sent to another replica at once. Meanwhile:
+//!    within `MOVE_SPREAD`; new ones are sent to another replica at once. Meanwhile:
 //! 3. Running replies may end by themselves within `DRAIN_SECONDS`.
 //! 4. Replies that are still running are stopped; each gets its `end`.
 //! 5. Every `end` is replicated, so that no other replica takes the reply for lost.
 //! 6. Streams that cannot leave may read to the end, until `DRAIN_SECONDS` are over.
 //! 7. The workers stop, and their connections close.
 //!
-//! Steps 4 and 5 have [`END_TIMEOUT`] each. This module does not know what the streams are: they
+//! Steps 4 and 5 have `END_TIMEOUT` each. This module does not know what the streams are: they
 //! hold a [`DrainWatch`] or a [`DrainGuard`] of the [`DrainSignal`]. It knows nothing of HTTP or of
 //! Unix signals.
 
@@ -55,7 +55,7 @@ impl Topology {
 /// Drains the server and then stops its workers.
 ///
 /// `patience` is `DRAIN_SECONDS`. Apart from `stop_workers` this takes no longer than `patience`
-/// and two times [`END_TIMEOUT`].
+/// and two times `END_TIMEOUT`.
 pub async fn run(
     store: &Store,
     streams: &DrainSignal,

@@ -1,6 +1,6 @@
 //! The fields of a request's JSON, read with the checks and the error texts that both APIs share.
 //!
-//! [`Refusal`](super::refusal::Refusal) renders the errors. This module does not know which fields an API
+//! [`Refusal`] renders the errors. This module does not know which fields an API
 //! has.
 
 use serde_json::{Map, Value};

@@ -159,7 +159,7 @@ impl LocalLog {
     }
 
     /// Resolves once the reply has had no reader for `timeout`. A replicated reply counts as read for
-    /// at least [`REPLICATED_UNREAD_TIMEOUT`], because the marks of readers elsewhere arrive late.
+    /// at least `REPLICATED_UNREAD_TIMEOUT`, because the marks of readers elsewhere arrive late.
     pub async fn unread_for(&self, timeout: Duration) {
         let timeout = match self.commit {
             Commit::OnAppend => timeout,

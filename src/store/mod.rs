@@ -2,7 +2,7 @@
 //!
 //! [`Store::create`] gives the one [`Writer`] of a new reply, and [`Store::find`] gives the [`Log`]
 //! of a known id. The writer numbers and encodes events; all readers get those very bytes. A process
-//! keeps the replies that it writes in its [`memory`]. Several replicas copy them to each other by
+//! keeps the replies that it writes in its `memory`. Several replicas copy them to each other by
 //! way of Redis: each can then read, stop and repeat every reply.
 //!
 //! This module knows nothing of HTTP or of upstream.

@@ -1,4 +1,4 @@
-//! What is sent to Redis: keys, channels and commands. Only this module and [`entries`] know how a
+//! What is sent to Redis: keys, channels and commands. Only this module and `entries` know how a
 //! reply is stored.
 //!
 //! | key | content |
