@@ -6,7 +6,7 @@
 //!                                                              └─ content filter ─▶ Retracted ──▶ end
 //! ```
 //!
-//! [`start`] runs a generation on a task of its own that belongs to no connection. The reply ends when
+//! [`start()`] runs a generation on a task of its own that belongs to no connection. The reply ends when
 //! upstream's response ends, when it is stopped, when it has had no reader for too long, when its time
 //! is up, and when the work panics. This module knows nothing of viewers.
 

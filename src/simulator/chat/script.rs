@@ -1,6 +1,6 @@
 //! What Chat Completions answers: the stream of each scenario, and the complete JSON.
 //!
-//! Scenarios that are not only this API's are in the general [`script`](crate::simulator::script).
+//! Scenarios that are not only this API's are in the general [`script`].
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What the Responses API answers: the stream of each scenario, the complete JSON, and the start of a
 //! response in the background.
 //!
-//! Scenarios that are not only this API's are in the general [`script`](crate::simulator::script).
+//! Scenarios that are not only this API's are in the general [`script`].
 
 use serde_json::{Value, json};
 
