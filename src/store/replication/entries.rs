@@ -46,6 +46,8 @@ pub(super) struct Outline {
     pub(super) created: Created,
     /// The last event if nothing can be missing before it, otherwise the first one.
     pub(super) newest: Batch,
+    /// Something follows `newest`: the log has to be read to know where it ends.
+    pub(super) has_more: bool,
 }
 
 struct Entry {
@@ -125,6 +127,7 @@ pub(super) fn outline(answers: Vec<Value>) -> Result<Option<Outline>, Foreign> {
             events: vec![newest.event.clone()],
             ended: newest.ended,
         },
+        has_more: length != Some(Value::Int(newest.seq.0.cast_signed())),
         leader: first.leader.ok_or(Foreign)?,
     }))
 }

@@ -117,14 +117,13 @@ impl Followers {
         let asked = self.redis.ask_twice(&commands::outline(id)).await;
         let (answers, connection) = asked.map_err(|_| Unavailable)?;
         match entries::outline(answers) {
-            Ok(Some(outline)) => Ok(Some(self.follow(id, outline))),
+            Ok(Some(outline)) => Ok(Some(self.follow(id, outline).await)),
             _ if connection.since.elapsed() < MISSING_LOG_TIMEOUT => Err(Unavailable),
             _ => Ok(None),
         }
     }
 
-    fn follow(self: &Arc<Self>, id: ReplyId, outline: Outline) -> Arc<RemoteLog> {
-        let ended = outline.newest.ended;
+    async fn follow(self: &Arc<Self>, id: ReplyId, outline: Outline) -> Arc<RemoteLog> {
         let source = Arc::new(StoredLog {
             followers: Arc::downgrade(self),
             id,
@@ -133,7 +132,10 @@ impl Followers {
         });
         let log = RemoteLog::new(id, outline.created, source, outline.newest);
         let log = Arc::new(log);
-        if ended {
+        if outline.has_more {
+            while read(&self.redis, &log).await.is_some_and(|page| page.full) {}
+        }
+        if log.position().ended {
             return log;
         }
         {
@@ -179,13 +181,15 @@ impl Following {
     /// Follows the reply until it ends, or until it has had no reader for [`LINGER_TIMEOUT`].
     async fn run(self, mut subscription: Subscription) {
         let log = &self.log;
-        let mut read = true;
+        let mut due = true;
         while !log.position().ended && !log.is_invalid() && log.unread() < LINGER_TIMEOUT {
-            if std::mem::take(&mut read) && self.read().await.is_some_and(|page| page.full) {
-                read = true;
+            if due {
+                due = read(&self.followers.redis, log)
+                    .await
+                    .is_some_and(|page| page.full);
                 continue;
             }
-            read = match timeout(READ_INTERVAL, subscription.next()).await {
+            due = match timeout(READ_INTERVAL, subscription.next()).await {
                 Ok(message) => match notification::decode(&message) {
                     Some(Notification::Events(batch)) => log.append(&batch).is_err(),
                     Some(Notification::UpTo(seq)) => seq > log.position().seq,
@@ -195,18 +199,17 @@ impl Following {
             };
         }
     }
+}
 
-    /// Reads one page of what follows, if it can be read.
-    async fn read(&self) -> Option<Page> {
-        let redis = &self.followers.redis;
-        let connection = redis.connection().ok()?;
-        let cursor = self.log.position().seq;
-        let read = commands::read(self.log.id(), cursor, PAGE_EVENTS);
-        let answers = redis.ask(&connection, &read).await.ok()?;
-        let (_, page) = entries::page(answers, cursor, PAGE_EVENTS);
-        self.log.append(&page.batch).ok()?;
-        Some(page)
-    }
+/// Reads one page of what follows the log, and appends it; `None` if it cannot be read.
+async fn read(redis: &Redis, log: &RemoteLog) -> Option<Page> {
+    let connection = redis.connection().ok()?;
+    let cursor = log.position().seq;
+    let read = commands::read(log.id(), cursor, PAGE_EVENTS);
+    let answers = redis.ask(&connection, &read).await.ok()?;
+    let (_, page) = entries::page(answers, cursor, PAGE_EVENTS);
+    log.append(&page.batch).ok()?;
+    Some(page)
 }
 
 impl Follower {

@@ -111,6 +111,8 @@ fn outlined(
     let outline = outline(vec![Value::Int(length), list(first), list(last)])?;
     Ok(outline.map(|outline| {
         assert_eq!(outline.leader, "other-replica");
+        let last = outline.newest.position().seq.0.cast_signed();
+        assert_eq!(outline.has_more, last != length);
         outline.newest.position().seq.0
     }))
 }
