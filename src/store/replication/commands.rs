@@ -194,6 +194,7 @@ pub(super) fn check(replica: &str) -> Pipeline {
     pipe.cmd("XLEN").arg(&events);
     xrange(&mut pipe, &events, "-", 1);
     last_entry(&mut pipe, &events);
+    pipe.cmd("XDEL").arg(&events).arg("1-0");
     pipe.cmd("UNLINK").arg(&events);
     pipe.cmd("RPUSH").arg(&list).arg("");
     pipe.cmd("PEXPIRE").arg(&list).arg(millis(CHECK_TTL));
@@ -406,6 +407,16 @@ pub(super) fn read(id: ReplyId, cursor: Seq, limit: usize) -> Pipeline {
     let mut pipe = pipeline();
     pipe.cmd("XLEN").arg(&key);
     xrange(&mut pipe, &key, &format!("({cursor}-0"), limit);
+    pipe
+}
+
+/// Deletes entries by the ids that a read has given.
+pub(super) fn delete(id: ReplyId, ids: &[Vec<u8>]) -> Pipeline {
+    let mut pipe = pipeline();
+    pipe.cmd("XDEL").arg(events_key(id));
+    for id in ids {
+        pipe.arg(id);
+    }
     pipe
 }
 

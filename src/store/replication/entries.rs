@@ -67,6 +67,21 @@ pub(super) fn page(answers: Vec<Value>, cursor: Seq, limit: usize) -> (u64, Page
     (length, range(answers.next(), cursor, limit))
 }
 
+/// The ids of all entries in the answers to a read, whatever the entries hold.
+pub(super) fn ids(answers: Vec<Value>) -> Vec<Vec<u8>> {
+    let Some(Value::Array(entries)) = answers.into_iter().nth(1) else {
+        return Vec::new();
+    };
+    let id = |entry| match entry {
+        Value::Array(parts) => match parts.into_iter().next() {
+            Some(Value::BulkString(id)) => Some(id),
+            _ => None,
+        },
+        _ => None,
+    };
+    entries.into_iter().filter_map(id).collect()
+}
+
 fn range(answer: Option<Value>, cursor: Seq, limit: usize) -> Page {
     let mut page = Page {
         batch: Batch {

@@ -34,6 +34,9 @@ use crate::{
 /// long log sends at once after Redis has lost it.
 const BATCH_EVENTS_LIMIT: usize = 512;
 const BATCH_BYTES_LIMIT: usize = 256 << 10;
+/// The most pages that are removed after the `end` of another replica; one batch fills half as many.
+/// Bounds the work if another client goes on adding entries.
+const REMOVED_PAGES_LIMIT: usize = 2 * BATCH_EVENTS_LIMIT / PAGE_EVENTS;
 /// The longest pause before a log is resynced again after that has failed.
 const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
 /// The most resyncs in a row, some seconds long, after which readers of this replica no longer wait for
@@ -249,7 +252,9 @@ impl Leader {
     ) -> Result<Resync, RedisError> {
         let last_known = Seq(stored.0.saturating_sub(1));
         match self.compare(connection, log, last_known).await? {
-            Compared::Ended { after, end } => return Ok(adopt(log, after, end)),
+            Compared::Ended { after, end } => {
+                return Ok(self.adopt(connection, log, after, end).await);
+            }
             // The log is gone, and is appended from its first event. If that was tried and refused,
             // an empty stream is left there.
             Compared::Prefix { length: 0, .. } if stored > Seq::ZERO => {
@@ -261,10 +266,46 @@ impl Leader {
             Compared::Prefix { .. } | Compared::Diverged => {}
         }
         match self.compare(connection, log, Seq::ZERO).await? {
-            Compared::Ended { after, end } => Ok(adopt(log, after, end)),
+            Compared::Ended { after, end } => Ok(self.adopt(connection, log, after, end).await),
             Compared::Prefix { seq, length } if is_whole(seq, length) => Ok(Resync::StoredTo(seq)),
             Compared::Prefix { .. } | Compared::Diverged => self.rewrite(log).await,
         }
+    }
+
+    /// Makes the `end` that another replica has stored the end of the log, and removes what this
+    /// replica has stored after it: Redis refuses the first event of a fenced batch, but not the
+    /// others, and a new follower would take the last one for the newest event of a running reply.
+    async fn adopt(
+        &self,
+        connection: &Connection,
+        log: &LocalLog,
+        after: Seq,
+        end: Bytes,
+    ) -> Resync {
+        let name = log.id().short();
+        match log.truncate_and_end(after, end) {
+            Ok(()) => {
+                warn!(reply = name.as_str(); "another replica considered this one dead and ended the reply");
+            }
+            // The viewers here saw later events while Redis did not work. They keep them.
+            Err(error) => {
+                let cause = error.to_string();
+                warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply; its viewers here continue");
+            }
+        }
+        for _ in 0..REMOVED_PAGES_LIMIT {
+            let read = commands::read(log.id(), after.next(), PAGE_EVENTS);
+            let Ok(answers) = self.redis.ask(connection, &read).await else {
+                break;
+            };
+            // Only ids that were read: numbers prove nothing about how many there are.
+            let ids = entries::ids(answers);
+            let delete = commands::delete(log.id(), &ids);
+            if ids.is_empty() || self.redis.ask(connection, &delete).await.is_err() {
+                break;
+            }
+        }
+        Resync::EndedElsewhere
     }
 
     /// Compares the stored events after `cursor` with the log, page by page.
@@ -302,7 +343,9 @@ impl Leader {
         let watch = commands::watch(log.id());
         self.redis.ask(&connection, &watch).await?;
         match self.compare(&connection, log, Seq::ZERO).await? {
-            Compared::Ended { after, end } => return Ok(adopt(log, after, end)),
+            Compared::Ended { after, end } => {
+                return Ok(self.adopt(&connection, log, after, end).await);
+            }
             Compared::Prefix { seq, length } if is_whole(seq, length) => {
                 return Ok(Resync::StoredTo(seq));
             }
@@ -379,22 +422,6 @@ fn first_difference(stored: &Batch, ours: &Batch) -> Option<Compared> {
     } else {
         Compared::Diverged
     })
-}
-
-/// Makes the `end` that another replica has stored the end of the log.
-fn adopt(log: &LocalLog, after: Seq, end: Bytes) -> Resync {
-    let name = log.id().short();
-    match log.truncate_and_end(after, end) {
-        Ok(()) => {
-            warn!(reply = name.as_str(); "another replica considered this one dead and ended the reply");
-        }
-        // The viewers here saw later events while Redis did not work. They keep them.
-        Err(error) => {
-            let cause = error.to_string();
-            warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply; its viewers here continue");
-        }
-    }
-    Resync::EndedElsewhere
 }
 
 #[cfg(test)]

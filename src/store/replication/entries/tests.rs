@@ -145,3 +145,16 @@ fn a_log_without_its_first_event_is_foreign() {
         Err(Foreign)
     );
 }
+
+#[test]
+fn the_ids_of_a_read_are_those_of_all_entries_whatever_they_hold() {
+    let id = |id: &str| Value::BulkString(id.into());
+    let entries = vec![
+        Value::Array(vec![id("6-0"), Value::Array(vec![])]),
+        Value::Array(vec![id("9223372036854775808-7"), Value::Nil]),
+        Value::Nil,
+    ];
+    let read = vec![Value::Int(3), Value::Array(entries)];
+    assert_eq!(ids(read), [&b"6-0"[..], b"9223372036854775808-7"]);
+    assert!(ids(vec![Value::Int(0)]).is_empty());
+}
