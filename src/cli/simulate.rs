@@ -36,10 +36,10 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
     pub requests_per_minute: Option<u64>,
     /// Tokens that each deployment accepts in a minute, estimated from the length of the prompt and
-    /// the max_tokens of the request; unset, any number
+    /// the request's own token limit; unset, any number
     #[arg(long, value_name = "NUMBER", value_parser = from_1_to::<1_000_000_000>)]
     pub tokens_per_minute: Option<u64>,
-    /// Print every scenario and what it does
+    /// Print every scenario and what it does, grouped by API
     #[arg(long)]
     pub list: bool,
 }

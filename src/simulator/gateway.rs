@@ -141,7 +141,7 @@ impl Gateway {
         if let Some(scenario) = scenario {
             self.check_scenario(scenario, api, parameters)?;
         }
-        let head = success_head(request, &deployment);
+        let head = success_head(request, &deployment, api);
         let head = match &usage {
             Some(usage) => usage.write_headers(head),
             None => head,
@@ -199,12 +199,12 @@ fn missing_model(api: Api) -> Refusal {
 }
 
 /// The headers of a successful response on the Standard tier.
-fn success_head(request: &Request, deployment: &str) -> Head {
+fn success_head(request: &Request, deployment: &str, api: Api) -> Head {
     let gateway_id = uuid::Uuid::new_v4().to_string();
     let client_id = request
         .header("x-ms-client-request-id")
         .unwrap_or("Not-Set");
-    Head::new(200)
+    let head = Head::new(200)
         .with("apim-request-id", gateway_id)
         .with("x-request-id", uuid::Uuid::new_v4().to_string())
         .with("x-ms-client-request-id", client_id)
@@ -215,8 +215,14 @@ fn success_head(request: &Request, deployment: &str) -> Head {
         .with("x-accel-buffering", "no")
         .with("x-ratelimit-limit-requests", "1000")
         .with("x-ratelimit-remaining-requests", "999")
-        .with("x-ratelimit-reset-requests", "0")
         .with("x-ratelimit-limit-tokens", "100000")
-        .with("x-ratelimit-remaining-tokens", "99000")
-        .with("x-ratelimit-reset-tokens", "1")
+        .with("x-ratelimit-remaining-tokens", "99000");
+    match api {
+        Api::ChatCompletions => head
+            .with("x-ratelimit-reset-requests", "0")
+            .with("x-ratelimit-reset-tokens", "1"),
+        Api::Responses => head
+            .with("x-ratelimit-renewalperiod-requests", "60")
+            .with("x-ratelimit-renewalperiod-tokens", "60"),
+    }
 }

@@ -73,7 +73,8 @@ pub(in crate::simulator) fn respond(
         (Some(response), false) if body.background => {
             let now = response.now();
             stored.run(response, steps, pace);
-            non_streaming::respond(scenario, &now, 0, head)
+            // The scenario is the response's, not that of this answer.
+            non_streaming::respond(None, &now, 0, head)
         }
         (Some(response), true) => {
             let sending = response.sending(steps);

@@ -40,6 +40,15 @@ struct State {
     ended: ResponseObject,
 }
 
+impl State {
+    /// Whether the response has ended once so many frames have been sent. A scenario may leave it without an
+    /// end.
+    fn is_over(&self, sent: usize) -> bool {
+        let running = matches!(self.ended.status, Status::Queued | Status::InProgress);
+        sent >= self.frames.len() && !running
+    }
+}
+
 impl Stored {
     /// A response of which no frame has been sent; `None` if it is too long to be stored.
     pub(super) fn new(
@@ -75,7 +84,7 @@ impl Stored {
     pub(super) fn now(&self) -> ResponseObject {
         let state = self.state.lock();
         let sent = *self.sent.borrow();
-        if sent >= state.frames.len() {
+        if state.is_over(sent) {
             return state.ended.clone();
         }
         let mut response = self.begun.response.clone();
@@ -123,7 +132,7 @@ impl Stored {
     pub(super) fn cancel(&self) {
         let mut state = self.state.lock();
         let sent = *self.sent.borrow();
-        if sent >= state.frames.len() {
+        if state.is_over(sent) {
             return;
         }
         let (event, response) = self.begun.clone().cancelled(sent);
@@ -186,7 +195,7 @@ impl Iterator for Replay {
             let kind = FrameKind::Copy;
             return Some(Step::Frame { bytes, kind });
         }
-        if sent >= state.frames.len() {
+        if state.is_over(sent) {
             self.ended = true;
             return Some(Step::End);
         }

@@ -1,5 +1,6 @@
 //! The Responses API from outside: requests, streams, scenarios, stored responses.
 
+mod endings;
 mod expected;
 mod requests;
 mod scenarios;

@@ -236,3 +236,19 @@ async fn only_the_newest_responses_are_kept_and_none_that_are_very_long() {
     let long = post(&simulator, V1, &stored("sim-long-line")).await;
     assert_eq!(call(&simulator, "GET", &of(&id(&long))).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_response_without_an_end_runs_until_it_is_cancelled() {
+    let simulator = instant().await;
+    let mut body = in_background("sim-stall");
+    body["stream"] = json!(false);
+    let first = post(&simulator, V1, &body).await.json();
+    let id = first["id"].as_str().unwrap();
+    in_time(async { while status(&simulator, id).await != "in_progress" {} }).await;
+    let response = call(&simulator, "POST", &format!("{}/cancel", of(id))).await;
+    assert_eq!(response.json()["status"], "cancelled");
+    assert_eq!(status(&simulator, id).await, "cancelled");
+    let unended = post(&simulator, V1, &stored("sim-no-terminal")).await;
+    let id = super::stored::id(&unended);
+    in_time(async { while status(&simulator, &id).await != "cancelled" {} }).await;
+}

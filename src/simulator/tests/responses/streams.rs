@@ -9,6 +9,8 @@ async fn a_stream_has_azures_events_in_azures_order() {
     body["instructions"] = json!("Answer in rhyme.");
     let response = post(&simulator, V1, &body).await;
     assert!(response.head.contains("Content-Type: text/event-stream"));
+    let period = "x-ratelimit-renewalperiod-tokens: 60\r\n";
+    assert!(response.head.contains(period));
     let types = response.types();
     let deltas = types.len() - 8;
     let expected: Vec<_> = [
