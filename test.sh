@@ -34,8 +34,10 @@ esac
 
 readonly CARGO_DENY_VERSION=0.20.2
 readonly OPENAI_SDK_VERSION=3.54.0
-# The newest that runs on Debian's Node; the next major version wants a newer one.
+# The newest that run on Debian's Node; the next major versions want a newer one.
 readonly OPENAI_NODE_SDK_VERSION=6.49.0
+readonly AI_SDK_VERSION=6.0.325
+readonly AI_SDK_AZURE_VERSION=3.0.128
 readonly KUBERNETES_VALIDATE_VERSION=1.37.0
 
 # All that follows relies on the place, also where the caller keeps build output elsewhere.
@@ -146,12 +148,14 @@ sys.exit(m.version("kubernetes-validate") != sys.argv[1])' "$KUBERNETES_VALIDATE
 }
 
 install_node_sdk() {
-  [[ "$(node --print "require('./$SDK_NODE/node_modules/openai/package.json').version" \
-    2>/dev/null)" == "$OPENAI_NODE_SDK_VERSION" ]] && return
+  local packages=("openai@$OPENAI_NODE_SDK_VERSION" "ai@$AI_SDK_VERSION"
+    "@ai-sdk/azure@$AI_SDK_AZURE_VERSION")
+  [[ "$(cat "$SDK_NODE/installed" 2>/dev/null)" == "${packages[*]}" ]] && return
   rm -rf "$SDK_NODE"
   mkdir -p "$SDK_NODE"
   npm install --prefix "$SDK_NODE" --no-save --no-audit --no-fund --ignore-scripts \
-    --loglevel error "openai@$OPENAI_NODE_SDK_VERSION"
+    --loglevel error "${packages[@]}"
+  echo "${packages[*]}" >"$SDK_NODE/installed"
 }
 
 # Suites that need a browser or nginx, that put a replica under load, or that wait for the kernel's or
@@ -191,8 +195,11 @@ step check_page
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
 step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
+step "$SDK_VENV/bin/python" tests/sdk/responses.py target/debug/rasta-stream
+step python3 tests/sdk/server.py target/debug/rasta-stream
 step install_node_sdk
 step node tests/sdk/azure_openai.mjs target/debug/rasta-stream "$SDK_NODE"
+step node tests/sdk/responses.mjs target/debug/rasta-stream "$SDK_NODE"
 step install_manifest_check
 step "$MANIFESTS_VENV/bin/python" tests/deploy/manifests.py target/debug/rasta-stream
 step install_cargo_deny

@@ -7,23 +7,11 @@
 // Prints a line for each check and ends with code 1 at the first that fails.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
-import process from "node:process";
-import { createInterface } from "node:readline";
+import { DEADLINE, check, load, main, withSimulator } from "./harness.mjs";
 
-const [binary, sdk] = process.argv.slice(2);
-if (!sdk) {
-  console.error("usage: azure_openai.mjs PATH_TO_BINARY FOLDER_OF_THE_SDK");
-  process.exit(2);
-}
-const openai = createRequire(`${resolve(sdk)}/`)("openai");
+const openai = load("openai");
 const { AzureOpenAI, OpenAI } = openai;
 
-// For any one answer, and for the simulator to say where it listens.
-const DEADLINE = 15_000;
 // For an answer that never comes.
 const PATIENCE = 300;
 const API_VERSION = "2024-10-21";
@@ -78,43 +66,6 @@ const FORMS = [
   "no-space",
   "usage-on-deltas",
 ];
-
-let passed = 0;
-
-async function check(sentence, act) {
-  try {
-    await act();
-  } catch (failure) {
-    console.log(`FAILED  ${sentence}`);
-    throw failure;
-  }
-  passed += 1;
-  console.log(`ok      ${sentence}`);
-}
-
-/** Starts the simulator, gives its URL to `act`, and ends it. */
-async function withSimulator(flags, act) {
-  const simulator = spawn(resolve(binary), ["simulate", "--port", "0", "--pace", "instant", ...flags], {
-    env: {},
-    stdio: ["ignore", "pipe", "ignore"],
-    timeout: 60_000,
-  });
-  const ended = once(simulator, "exit");
-  try {
-    await act(await endpoint(simulator));
-  } finally {
-    simulator.kill();
-    await ended;
-  }
-}
-
-async function endpoint(simulator) {
-  for await (const line of createInterface({ input: simulator.stdout })) {
-    const found = /^AZURE_OPENAI_ENDPOINT=(http:\/\/127\.0\.0\.1:\d+)$/.exec(line);
-    if (found) return found[1];
-  }
-  throw new Error("the simulator did not say where it listens");
-}
 
 function complete(client, deployment = "any", options = {}) {
   return client.chat.completions.create({ model: deployment, messages: MESSAGES, ...options });
@@ -293,11 +244,4 @@ async function checkAll() {
     check("requests and tokens over the limits are refused until the minute ends", () => limits(url, options)));
 }
 
-try {
-  await checkAll();
-  console.log(`${passed} passed, 0 failed`);
-} catch (failure) {
-  console.log(failure);
-  console.log(`${passed} passed, 1 failed`);
-  process.exitCode = 1;
-}
+await main(checkAll);
