@@ -81,15 +81,11 @@ impl Batch {
 
     /// The event that follows `cursor`; `None` if it is not in this batch.
     pub(super) fn next(&self, cursor: Seq) -> Option<Next> {
-        if cursor < self.after {
-            return None;
-        }
-        let bytes = self.events_after(cursor).first()?.clone();
-        let seq = cursor.next();
+        let index = usize::try_from(cursor.0.checked_sub(self.after.0)?).ok()?;
         Some(Next::Event {
-            seq,
-            bytes,
-            last: self.position() == Position { seq, ended: true },
+            seq: cursor.next(),
+            bytes: self.events.get(index)?.clone(),
+            last: self.ended && index + 1 == self.events.len(),
         })
     }
 }
