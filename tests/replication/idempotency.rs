@@ -1,6 +1,9 @@
 //! One Idempotency-Key over several replicas: whichever is asked, one reply is started.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::support::{
     app::{TestApp, requests},
@@ -105,4 +108,81 @@ async fn posts_with_one_key_on_all_replicas_at_once_start_one_reply() {
                 .all(|answer| answer.header("location") == location)
         );
     }
+}
+
+/// Sends a POST with this key until its outcome is known: the status and the reply.
+async fn post_with(app: &TestApp, key: &str) -> (u16, String) {
+    let headers = [("Idempotency-Key", key)];
+    loop {
+        let answer = app.post(&json!({"prompt": "river"}), &headers).await;
+        if answer.status != 503 {
+            return (answer.status, answer.header("location").unwrap().to_owned());
+        }
+        assert!(answer.header("retry-after").is_some());
+    }
+}
+
+/// Starts replies with these keys on one replica, and expects another to find all of them.
+async fn are_found(there: &TestApp, replies: &[(String, String)]) {
+    let posts = replies.iter().map(|(key, path)| async move {
+        let found = soon("a POST with a known key", post_with(there, key)).await;
+        assert_eq!(found, (200, path.clone()), "{key}");
+    });
+    futures_util::future::join_all(posts).await;
+}
+
+#[actix_web::test]
+async fn while_a_leader_restores_thousands_of_claims_slowly_no_key_starts_a_second_reply() {
+    const KEYS: usize = 1500;
+    let mut redis = Redis::start().await;
+    let wire = Proxy::start(redis.addr()).await;
+    let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
+    let [there] = replicas(&redis.url(), &[]).await;
+    here.steps.release(1_000_000);
+    let mut replies = Vec::new();
+    for number in 0..KEYS {
+        let key = format!("a-key-with-number-{number}");
+        let (status, path) = post_with(&here, &key).await;
+        assert_eq!(status, 201);
+        replies.push((key, path));
+    }
+    here.all_ended().await;
+    // All claims together now take longer than a connection needs to settle.
+    wire.set(Which::All, Effect::Rate(Way::Up, 70_000));
+    redis.restart().await;
+    let restored = async {
+        let mut begun = None;
+        loop {
+            match redis.command(&["KEYS", "rasta:key:*"]).await {
+                Answer::List(keys) if keys.is_empty() => {}
+                Answer::List(keys) if keys.len() < KEYS => {
+                    begun.get_or_insert_with(Instant::now);
+                }
+                _ => break,
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        assert!(took > Duration::from_secs(3), "{took:?}");
+        // The logs would take minutes.
+        wire.lift();
+    };
+    tokio::join!(restored, are_found(&there, &replies[..60]));
+}
+
+#[actix_web::test]
+async fn claims_are_restored_after_all_keys_were_removed_on_open_connections() {
+    let redis = Redis::start().await;
+    let [here, there] = pair(&redis).await;
+    here.steps.release(10_000);
+    let (_, path) = post_with(&here, "0123456789abcdef").await;
+    here.all_ended().await;
+    redis.command(&["FLUSHALL"]).await;
+    let restored = async {
+        while redis.command(&["KEYS", "rasta:key:*"]).await == Answer::List(vec![]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the claims to be restored", restored).await;
+    are_found(&there, &[("0123456789abcdef".to_owned(), path)]).await;
 }

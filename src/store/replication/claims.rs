@@ -24,7 +24,7 @@ use crate::{event::ReplyId, store::memory::Memory};
 /// sooner than this after Redis answers again.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 /// How many claims one command restores.
-const RESTORE_BATCH: usize = 256;
+const RESTORE_BATCH: usize = 64;
 
 /// The claims of the replies that this process leads.
 pub(super) struct Claims {
