@@ -8,7 +8,7 @@
     clippy::print_stdout,
     unreachable_pub,
     missing_debug_implementations,
-    reason = "a test stops at what it did not expect, and nobody uses it from outside"
+    reason = "a test stops at an unexpected result, and no other crate uses it"
 )]
 
 mod support;

@@ -77,7 +77,7 @@ fn a_dot_env_that_windows_wrote_is_read_or_its_encoding_is_named() {
         std::fs::write(directory.0.join(".env"), content).unwrap();
         refusal(&program(&directory, &[], &[]).output().unwrap())
     };
-    // The value is reached, so the byte order mark is not taken for part of the name.
+    // The value is read, so the byte order mark is not part of the name.
     let marked = error_of(b"\xEF\xBB\xBFPORT=no\r\n");
     assert!(marked.contains("PORT must be a number"), "{marked}");
     assert!(marked.contains("(set in .env)"), "{marked}");

@@ -105,7 +105,7 @@ async fn sigterm_lets_every_viewer_have_the_whole_reply_and_the_program_exits_0(
         assert!((2..=8).contains(&wait));
         assert_eq!(refused.json().await["code"], "draining");
     }
-    // In memory it is nowhere else: whoever comes is served.
+    // Without Redis the reply is nowhere else, so every client is served.
     let snapshot = replica.get(&path).await;
     assert_eq!(snapshot.status, 200);
     assert_eq!(snapshot.json().await["status"], "running");
@@ -182,7 +182,7 @@ async fn connections_that_are_open_and_idle_hold_nothing_up() {
 }
 
 #[actix_web::test]
-async fn a_slow_viewer_is_not_cut_in_mid_event() {
+async fn a_slow_viewer_is_not_cut_inside_an_event() {
     let app = spawn_stepped(&[]).await;
     let Ok(Created::New(mut writer)) = app.store.create(None).await else {
         panic!("a new reply")

@@ -36,7 +36,7 @@ async fn a_stop_before_the_first_token_closes_upstream_and_every_viewer_sees_the
 }
 
 #[actix_web::test]
-async fn a_stop_in_mid_reply_keeps_the_text_and_stopping_again_changes_nothing() {
+async fn a_stop_during_a_reply_keeps_the_text_and_stopping_again_changes_nothing() {
     let app = spawn_stepped(&[]).await;
     let mut viewer = app.stream("river").await;
     let path = viewer.header("location").unwrap().to_owned();
@@ -68,7 +68,7 @@ async fn stopping_an_ended_reply_leaves_its_end_as_it_was() {
 }
 
 #[actix_web::test]
-async fn a_reply_that_nobody_reads_is_stopped_so_that_nobody_pays_for_it() {
+async fn a_reply_without_readers_is_stopped() {
     let app = spawn_scenario("endless", &["--idle-reader-seconds=0.2"]).await;
     let path = app.start("river").await;
     app.upstream_was_left().await;
@@ -81,7 +81,7 @@ async fn a_reply_that_nobody_reads_is_stopped_so_that_nobody_pays_for_it() {
 }
 
 #[actix_web::test]
-async fn a_viewer_that_vanishes_without_a_word_is_noticed_while_upstream_is_silent() {
+async fn a_viewer_that_disconnects_is_noticed_while_upstream_is_silent() {
     // Nothing is written that could fail: only the closed connection can tell.
     let app = spawn_scenario(
         "silent",
@@ -110,7 +110,7 @@ async fn an_open_viewer_keeps_a_silent_reply_alive() {
 }
 
 #[actix_web::test]
-async fn a_reply_is_let_go_when_its_retention_is_over() {
+async fn a_reply_is_evicted_when_its_retention_is_over() {
     let app = spawn_app_with(Setup {
         flags: &["--retention-seconds=0.3"],
         ..Setup::default()
@@ -153,7 +153,7 @@ async fn the_oldest_ended_reply_makes_room_and_running_ones_are_refused_more() {
 }
 
 #[actix_web::test]
-async fn a_client_that_sends_half_a_body_is_let_go_of() {
+async fn a_client_that_sends_half_a_body_is_disconnected() {
     use tokio::io::AsyncWriteExt as _;
     let app = spawn_app().await;
     let mut stream = tokio::net::TcpStream::connect(app.addr).await.unwrap();

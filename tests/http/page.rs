@@ -71,7 +71,7 @@ fn decoded(encoding: Option<&str>, bytes: &[u8]) -> Vec<u8> {
             let mut decoder = flate2::read::GzDecoder::new(bytes);
             decoder.read_to_end(&mut content).unwrap();
         }
-        Some(other) => panic!("an encoding that nobody asked for: {other}"),
+        Some(other) => panic!("an encoding that was not requested: {other}"),
     }
     content
 }

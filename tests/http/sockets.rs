@@ -45,7 +45,7 @@ async fn a_head_that_is_late_is_waited_for_beyond_the_clients_own_five_seconds()
 }
 
 #[actix_web::test]
-async fn a_viewer_that_never_reads_is_let_go_and_its_reply_is_stopped() {
+async fn a_viewer_that_never_reads_is_disconnected_and_its_reply_is_stopped() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     // Pings would be written to the viewer, and must not keep it; upstream's silence is not what ends
     // this reply.
@@ -77,7 +77,7 @@ async fn a_viewer_that_never_reads_is_let_go_and_its_reply_is_stopped() {
     // The write time-out is 30 s, which the kernel may stretch by a probe's interval.
     let read = timeout(Duration::from_secs(100), was_left)
         .await
-        .expect("it holds on for ever");
+        .expect("it is never disconnected");
     assert!(matches!(read.unwrap(), Ok(0) | Err(_)));
     let log = app.log(&path).await;
     let mut reader = log.reader();

@@ -18,7 +18,7 @@ use crate::support::{
     replicas::replicas,
 };
 
-/// The frames of upstream's before the first delta: the verdict on the prompt, and the role.
+/// The upstream frames before the first delta: the filter's results for the prompt, and the role.
 const OPENING: usize = 2;
 /// All frames that are left.
 const REST: usize = usize::MAX;
@@ -53,7 +53,7 @@ async fn the_reply_grows_before_it_ends() {
 }
 
 #[actix_web::test]
-async fn a_reload_in_mid_reply_continues_it_without_a_lost_or_doubled_letter() {
+async fn a_reload_during_a_reply_continues_it_without_a_lost_or_doubled_letter() {
     let app = spawn_stepped(&[]).await;
     let page = Page::open(app.addr).await;
     page.submit(PROMPT).await;
@@ -69,10 +69,10 @@ async fn a_reload_in_mid_reply_continues_it_without_a_lost_or_doubled_letter() {
     let after = page.reply_caught_up(&app, &before.text).await;
     assert_eq!(after.id, before.id);
 
-    // What is written while nobody looks is there on return.
+    // Text that arrives while the page is hidden is there on return.
     page.client.goto("about:blank").await.unwrap();
     app.steps.release(10);
-    eventually("words that nobody watches", async || {
+    eventually("text that arrives on a hidden page", async || {
         let text = app.snapshot(&after.path()).await["text"].clone();
         if text != after.text {
             Ok(())
@@ -167,7 +167,7 @@ async fn the_banner_says_that_the_simulator_answers() {
         banner.contains("The built-in simulator answers"),
         "{banner:?}"
     );
-    // At a real model's pace, which nobody steps.
+    // At a real model's pace, without steps.
     page.submit(PROMPT).await;
     page.reply("first words", Reply::is_being_written).await;
     page.close().await;
@@ -378,7 +378,7 @@ async fn a_server_that_exits_costs_a_reader_no_letter_where_another_takes_over()
 
     door.aim(second.addr);
     first.begin_shutdown();
-    // It is sent away, and comes again to whoever is behind the door by then.
+    // It is disconnected, and reconnects to the replica that is behind the proxy by then.
     page.reply("the way between them", |reply| {
         reply.status == "reconnecting"
     })

@@ -65,7 +65,7 @@ async fn the_connection_to_redis_can_be_encrypted() {
     here.steps.release(10_000);
     let all = there.events(&path, 0).await.rest().await;
     assert_eq!(proven(&all)["status"], "completed");
-    // A certificate of nobody that is known is refused.
+    // A certificate from an unknown CA is refused.
     let refused = run_with(&url).await;
     assert!(
         refused.contains("cannot use Redis at localhost:"),
@@ -95,9 +95,9 @@ async fn a_redis_that_cannot_be_used_at_the_start_is_an_error_that_says_why_and_
         refused.contains("REDIS_URL") && !refused.contains("secret-word"),
         "{refused}"
     );
-    let nobody = format!("redis://rasta:secret-word@{}", redis.addr());
+    let unknown_user = format!("redis://rasta:secret-word@{}", redis.addr());
     redis.kill();
-    let refused = run_with(&nobody).await;
+    let refused = run_with(&unknown_user).await;
     assert!(refused.contains(&redis.addr().to_string()), "{refused}");
     assert!(!refused.contains("secret-word"), "{refused}");
     for bad in ["http://somewhere", "redis:", "somewhere:6379", "redis://"] {

@@ -32,7 +32,7 @@ async fn a_server_that_drains_moves_its_viewers_to_another_replica_and_they_miss
     assert!((200..=3000).contains(&hint.retry.unwrap()));
     assert_eq!(moved.next().await, None);
 
-    // It comes again to the replica that it left, by chance; and then to the other.
+    // It reconnects to the replica that it left, by chance, and then to the other one.
     let mut again = here.events(&path, hint.id).await;
     assert_eq!(again.header("connection"), Some("close"));
     let sent_on = again.next().await.unwrap();
@@ -58,7 +58,7 @@ async fn a_server_that_drains_moves_its_viewers_to_another_replica_and_they_miss
 }
 
 #[actix_web::test]
-async fn a_stream_in_the_answer_to_a_post_stays_whoever_produces_the_reply() {
+async fn a_stream_in_the_answer_to_a_post_stays_whichever_replica_leads_the_reply() {
     let redis = Redis::start().await;
     let [here, mut there] = pair(&redis).await;
     let body = json!({"prompt": "river"});

@@ -33,7 +33,7 @@ async fn a_viewer_on_another_replica_gets_each_event_as_it_is_written() {
 }
 
 #[actix_web::test]
-async fn every_cursor_gets_on_another_replica_what_it_gets_on_the_producers() {
+async fn every_cursor_gets_on_another_replica_what_it_gets_on_the_leaders() {
     let redis = Redis::start().await;
     let [here, there] = pair(&redis).await;
     let path = here.start(&"a long river ".repeat(20)).await;
@@ -85,7 +85,7 @@ async fn a_cursor_ahead_of_a_running_reply_waits_on_another_replica_too() {
 }
 
 #[actix_web::test]
-async fn a_stop_on_another_replica_closes_upstream_and_everybody_sees_the_end() {
+async fn a_stop_on_another_replica_closes_upstream_and_all_viewers_see_the_end() {
     let redis = Redis::start().await;
     let [here, there] = pair(&redis).await;
     let path = here.start("river").await;
@@ -107,14 +107,14 @@ async fn a_stop_on_another_replica_closes_upstream_and_everybody_sees_the_end() 
 }
 
 #[actix_web::test]
-async fn a_stop_whose_message_is_lost_is_found_by_the_producer() {
+async fn a_stop_whose_message_is_lost_is_found_by_the_leader() {
     let redis = Redis::start().await;
     let wire = Proxy::start(redis.addr()).await;
     let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
     let [there] = replicas(&redis.url(), &[]).await;
     let path = here.start("river").await;
     here.upstream_was_asked().await;
-    // What the producer would hear does not come through; what it asks for does.
+    // Messages to the leader are lost; its reads are not.
     wire.set(Which::Sent("SUBSCRIBE"), Effect::Hold(Way::Down));
     there.delete(&path).await;
     here.upstream_was_left().await;
@@ -130,7 +130,7 @@ async fn a_reply_that_is_read_on_another_replica_only_is_not_stopped_as_unread()
     let read = here.start("river").await;
     let unread = here.start("desert").await;
     let mut viewer = there.events(&read, 0).await;
-    // The one that nobody reads is stopped meanwhile.
+    // The one without readers is stopped meanwhile.
     let log = here.log(&unread).await;
     let stopped = async {
         while log.end().is_none() {

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[actix_web::test]
-async fn a_copy_that_is_wiped_or_broken_is_healed_and_viewers_notice_nothing() {
+async fn a_stored_log_that_is_lost_or_broken_is_resynced_and_viewers_notice_nothing() {
     let redis = Redis::start().await;
     let [here, there] = pair(&redis).await;
     let path = here.start("river").await;
@@ -103,7 +103,7 @@ async fn an_ended_reply_is_put_back_after_redis_has_lost_it() {
 }
 
 #[actix_web::test]
-async fn an_end_that_another_replica_has_written_stands_and_the_producer_stops() {
+async fn an_end_that_another_replica_has_written_stands_and_the_leader_stops() {
     let redis = Redis::start().await;
     let [here, there] = pair(&redis).await;
     let path = here.start("river").await;
@@ -113,7 +113,7 @@ async fn an_end_that_another_replica_has_written_stands_and_the_producer_stops()
     while seen.len() < 5 {
         seen.push(viewers[1].next_stored().await.unwrap());
     }
-    // As a replica would that takes the producer for dead.
+    // As a replica would that considers the leader dead.
     let text = text_of(&seen);
     let end = json!({"status": "failed", "finish_reason": null, "model": null, "usage": null,
         "bytes": text.len(), "sha256": sha256(&text), "ms": {"first": null, "total": 1},
@@ -174,7 +174,7 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
     read_to(&mut far, 4).await;
     redis.kill();
     here.steps.release(5);
-    // The producer's own viewers go on from its memory.
+    // The leader's own viewers continue from its memory.
     read_to(&mut near, 9).await;
     for app in [&here, &there] {
         store_is(app, "down").await;
@@ -188,7 +188,7 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
     }
     assert_eq!(here.snapshot(&path).await["last_event_id"], 9);
 
-    // Somebody whom this replica does not know is asked to come again, as an EventSource can.
+    // A viewer of a reply that this replica does not know is asked to reconnect, as an EventSource can.
     let stranger = format!("/v1/replies/{}", uuid::Uuid::new_v4());
     let mut later = there.events(&stranger, 7).await;
     let ping = later.next().await.unwrap();
@@ -213,7 +213,7 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
         blocks(&there.events(&path, 0).await.rest().await),
         blocks(&all)
     );
-    // Only when everybody had time to put back what Redis has lost is it known to be nowhere.
+    // Only after all replicas had time to restore what Redis has lost is it known not to exist.
     assert_eq!(there.get(&stranger).await.status, 503);
     let known = async {
         while there.get(&stranger).await.status != 404 {
@@ -224,7 +224,7 @@ async fn while_redis_is_gone_what_runs_goes_on_and_everything_else_is_refused_cl
 }
 
 #[actix_web::test]
-async fn a_producer_that_alone_is_cut_off_goes_on_for_its_own_viewers_and_the_others_are_told() {
+async fn a_leader_that_alone_is_cut_off_goes_on_for_its_own_viewers_and_the_others_are_told() {
     let redis = Redis::start().await;
     let wire = Proxy::start(redis.addr()).await;
     let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
@@ -317,27 +317,20 @@ async fn a_redis_that_has_no_room_left_is_as_good_as_down_and_nothing_is_lost() 
 }
 
 #[actix_web::test]
-async fn when_redis_and_the_producer_are_lost_together_viewers_are_told_and_not_kept_waiting() {
+async fn when_redis_and_the_leader_are_lost_together_viewers_are_told_and_not_kept_waiting() {
     let mut redis = Redis::start().await;
     let url = redis.url();
-    let producer = Replica::start(&[("REDIS_URL", &url)]).await;
+    let leader = Replica::start(&[("REDIS_URL", &url)]).await;
     let [there] = replicas(&url, &[]).await;
     let body = json!({"prompt": "a long story about a river"}).to_string();
     let headers = [("Content-Type", "application/json")];
-    let created = client::send(
-        producer.addr(),
-        "POST",
-        "/v1/replies",
-        &headers,
-        Some(&body),
-    )
-    .await;
+    let created = client::send(leader.addr(), "POST", "/v1/replies", &headers, Some(&body)).await;
     let path = created.header("location").unwrap().to_owned();
     let mut viewer = there.events(&path, 0).await;
     read_to(&mut viewer, 5).await;
-    producer.kill();
+    leader.kill();
     redis.restart().await;
-    // Its body ends without an end; whoever comes again is told that nothing is left.
+    // Its body ends without an `end`; a viewer that reconnects learns that nothing is left.
     let rest = viewer.rest().await;
     assert!(rest.iter().all(|event| event.name != "end"));
     let gone = async {

@@ -37,7 +37,7 @@ struct Scale {
     replies: usize,
 }
 
-/// The whole storm needs an optimised replica; without it, a fifth is what two cores can do beside
+/// The whole storm needs an optimized replica; without it, a fifth is what two cores can do beside
 /// other tests.
 fn scale() -> Scale {
     if cfg!(debug_assertions) && std::env::var_os("REPLICA_PROGRAM").is_none() {
@@ -57,9 +57,9 @@ fn scale() -> Scale {
 async fn ten_thousand_viewers_that_come_back_at_once_get_what_follows_their_cursors() {
     let Scale { viewers, replies } = scale();
     let stage = Stage::set(Some(Scenario::Endless)).await;
-    let (producer, other) = (stage.replica(true).await, stage.replica(true).await);
+    let (leader, other) = (stage.replica(true).await, stage.replica(true).await);
     let at_once = [
-        producer.proc(),
+        leader.proc(),
         other.proc(),
         Path::new("/proc/self").canonicalize().unwrap(),
     ]
@@ -68,33 +68,30 @@ async fn ten_thousand_viewers_that_come_back_at_once_get_what_follows_their_curs
 
     let mut paths = Vec::new();
     for number in 0..replies {
-        paths.push(start(producer.addr(), &format!("river {number}")).await);
+        paths.push(start(leader.addr(), &format!("river {number}")).await);
     }
-    grow(&stage, &producer, &paths).await;
+    grow(&stage, &leader, &paths).await;
     let mut scripts = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         let count = if index % 2 == 0 {
-            stop(producer.addr(), path).await;
+            stop(leader.addr(), path).await;
             None
         } else {
-            Some(newest(producer.addr(), path).await)
+            Some(newest(leader.addr(), path).await)
         };
-        scripts.push(Script::read(producer.addr(), path, count).await);
+        scripts.push(Script::read(leader.addr(), path, count).await);
     }
 
     // The normal viewers: on both replicas, of replies that the storm is about.
     let normal: Vec<&String> = paths.iter().skip(1).step_by(2).take(8).collect();
     let watching: Vec<_> = normal
         .iter()
-        .flat_map(|path| [producer.addr(), other.addr()].map(|addr| (addr, (*path).clone())))
+        .flat_map(|path| [leader.addr(), other.addr()].map(|addr| (addr, (*path).clone())))
         .map(|(addr, path)| tokio::spawn(watch_to_the_end(addr, path)))
         .collect();
     let beat = stage.beat(Duration::from_millis(250), replies / 2);
 
-    for (name, replica) in [
-        ("another replica", &other),
-        ("the producing replica", &producer),
-    ] {
+    for (name, replica) in [("another replica", &other), ("the leader", &leader)] {
         let idle = memory(replica).now;
         let begun = Instant::now();
         storm(replica.addr(), &scripts, viewers, at_once).await;
@@ -124,7 +121,7 @@ async fn ten_thousand_viewers_that_come_back_at_once_get_what_follows_their_curs
 
     beat.abort();
     for path in &normal {
-        stop(producer.addr(), path).await;
+        stop(leader.addr(), path).await;
     }
     let mut seen = Vec::new();
     for viewer in watching {
@@ -139,16 +136,16 @@ async fn ten_thousand_viewers_that_come_back_at_once_get_what_follows_their_curs
 }
 
 /// Lets every reply have its events.
-async fn grow(stage: &Stage, producer: &Replica, paths: &[String]) {
+async fn grow(stage: &Stage, leader: &Replica, paths: &[String]) {
     let beat = stage.beat(Duration::from_millis(20), paths.len());
     for path in paths {
-        let mut viewer = follow(producer.addr(), path, EVENTS - 1).await;
+        let mut viewer = follow(leader.addr(), path, EVENTS - 1).await;
         assert_eq!(viewer.next_stored().await.unwrap().id, EVENTS);
     }
     beat.abort();
 }
 
-/// Everybody connects and asks before anybody reads. On a thread of its own, so that who watches
+/// All viewers connect and send their requests before any reads. On a thread of its own, so that the watcher
 /// does not wait for the crowd.
 async fn storm(addr: SocketAddr, scripts: &[Script], viewers: usize, at_once: usize) {
     let scripts = scripts.to_vec();

@@ -1,5 +1,5 @@
 //! Hundreds of viewers that ask for a long reply and never read: what the kernel does not take of it
-//! must stay where it is, and after the write time-out they are let go.
+//! must stay where it is, and after the write time-out they are disconnected.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -40,25 +40,25 @@ const QUEUED: f64 = 128.0 / 1024.0;
 const SOCKETS: usize = 20;
 /// How long the kernel keeps what is not acknowledged is 30 s, which it may stretch by a probe's
 /// interval.
-const LET_GO: Duration = Duration::from_secs(4 * 30);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(4 * 30);
 
 #[actix_web::test]
-async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
+async fn five_hundred_viewers_that_never_read_cost_little_and_are_disconnected() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", upstream.local_addr().unwrap());
     let (deltas, _) = watch::channel(DELTAS);
     tokio::spawn(send_long_replies(upstream, deltas.clone()));
     let redis = Redis::start().await;
-    let producer = replica(&endpoint, Some(&redis)).await;
+    let leader = replica(&endpoint, Some(&redis)).await;
     let other = replica(&endpoint, Some(&redis)).await;
     let this = Path::new("/proc/self").canonicalize().unwrap();
-    for process in [this, producer.proc(), other.proc()] {
+    for process in [this, leader.proc(), other.proc()] {
         raise_files(&process);
     }
     let mut paths = Vec::new();
     for number in 0..REPLIES {
-        let path = start(producer.addr(), &number.to_string()).await;
-        let mut viewer = follow(producer.addr(), &path, DELTAS as u64 - 1).await;
+        let path = start(leader.addr(), &number.to_string()).await;
+        let mut viewer = follow(leader.addr(), &path, DELTAS as u64 - 1).await;
         assert!(viewer.next_stored().await.is_some());
         paths.push(path);
     }
@@ -72,7 +72,7 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
         }
     });
     let (mut walls, mut normal, mut before) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, process) in [("another replica", &other), ("the producer", &producer)] {
+    for (name, process) in [("another replica", &other), ("the leader", &leader)] {
         let addr = process.addr();
         normal.push(tokio::spawn(watch_to_the_end(addr, paths[0].clone())));
         before.push((name, process, memory(process).now, sockets(process)));
@@ -82,7 +82,7 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
         let all = before.last().unwrap().3 + VIEWERS;
         until("the connections to be open", || sockets(process) >= all).await;
         // Who comes now gets what is written from now on.
-        let last = newest(producer.addr(), &paths[0]).await;
+        let last = newest(leader.addr(), &paths[0]).await;
         let mut viewer = follow(addr, &paths[0], last).await;
         assert_eq!(viewer.next_stored().await.unwrap().id, last + 1);
     }
@@ -92,7 +92,7 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
         assert!(queued <= QUEUED * VIEWERS as f64, "{name}: {queued:.0} MiB");
     }
     for (name, process, idle, open) in before {
-        until("those that never read to be let go", || {
+        until("the viewers that never read to be disconnected", || {
             sockets(process) <= open + SOCKETS
         })
         .await;
@@ -100,7 +100,7 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
         let rise = memory.peak - idle;
         println!(
             "{VIEWERS} viewers of {name} that never read: memory {idle:.0} MiB before, {:.0} MiB at \
-             most, {:.0} MiB once they were let go",
+             most, {:.0} MiB once they were disconnected",
             memory.peak, memory.now,
         );
         let bound = PAGES + VIEWER * VIEWERS as f64;
@@ -108,7 +108,7 @@ async fn five_hundred_viewers_that_never_read_cost_little_and_are_let_go() {
     }
     drop(walls);
     beat.abort();
-    stop(producer.addr(), &paths[0]).await;
+    stop(leader.addr(), &paths[0]).await;
     let mut seen = Vec::new();
     for viewer in normal {
         seen.push(viewer.await.unwrap().0);
@@ -130,7 +130,7 @@ async fn wall(addr: SocketAddr, path: &str) -> TcpStream {
 /// Waits for something that can only be looked at.
 async fn until(what: &str, mut there: impl FnMut() -> bool) {
     let mut look = interval(Duration::from_millis(100));
-    let looked = timeout(LET_GO, async {
+    let looked = timeout(DISCONNECT_TIMEOUT, async {
         while !there() {
             look.tick().await;
         }

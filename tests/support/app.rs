@@ -56,7 +56,7 @@ pub async fn spawn_app() -> TestApp {
     spawn_app_with(Setup::default()).await
 }
 
-/// Every frame of upstream's waits for `app.steps.release`.
+/// Every upstream frame waits for `app.steps.release`.
 pub async fn spawn_stepped(flags: &[&str]) -> TestApp {
     spawn_app_with(Setup {
         pace: None,

@@ -172,7 +172,10 @@ impl Response {
             if self.decoder.is_complete() {
                 return false;
             }
-            assert!(self.receive().await, "the connection was cut in mid-body");
+            assert!(
+                self.receive().await,
+                "the connection was cut inside the body"
+            );
         }
         true
     }
@@ -185,7 +188,7 @@ impl Response {
             }
             if !self.more().await {
                 let rest = &self.decoder.body;
-                assert!(rest.is_empty(), "the body ended in mid-event: {rest:?}");
+                assert!(rest.is_empty(), "the body ended inside an event: {rest:?}");
                 return None;
             }
         }

@@ -76,7 +76,7 @@ pub struct Decoder {
     head: Option<Head>,
     /// Received and not decoded yet.
     raw: Vec<u8>,
-    /// The decoded body, as far as nobody has taken it out.
+    /// The decoded body that has not been taken yet.
     pub body: Vec<u8>,
     /// Whether it answers a `HEAD` request.
     bodyless: bool,

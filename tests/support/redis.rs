@@ -149,7 +149,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// Nobody answers.
+    /// No server answers.
     pub async fn try_command(&self, words: &[&str]) -> std::io::Result<Answer> {
         let exchange = async {
             let mut connection = Connection::open(self.addr()).await?;
@@ -206,7 +206,7 @@ impl Drop for Redis {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port on which no process listens at this moment.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
@@ -266,13 +266,13 @@ async fn launch(
     None
 }
 
-/// A connection to whoever speaks Redis' protocol, in its second version.
+/// A connection to any server of the Redis protocol, in its second version.
 pub struct Connection(AsyncReader<TcpStream>);
 
 impl Connection {
     /// # Errors
     ///
-    /// Nobody listens there.
+    /// No process listens there.
     pub async fn open(addr: SocketAddr) -> std::io::Result<Self> {
         Ok(Self(AsyncReader::new(TcpStream::connect(addr).await?)))
     }
@@ -325,7 +325,7 @@ impl Connection {
     }
 }
 
-/// A CA that nobody else knows, and a certificate of its for `localhost`.
+/// A private CA, and a certificate from it for `localhost`.
 pub fn make_certificates(directory: &Path) {
     std::fs::write(
         directory.join("names"),

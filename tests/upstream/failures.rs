@@ -278,7 +278,7 @@ async fn a_redirect_is_not_followed_because_it_would_take_the_key_along() {
 }
 
 #[actix_web::test]
-async fn nobody_gets_the_response_to_another_request_after_an_unsolicited_1xx() {
+async fn no_client_gets_the_response_to_another_request_after_an_unsolicited_1xx() {
     let app = spawn_scenario("informational", &[]).await;
     for prompt in ["river", "mountain", "ocean"] {
         let events = app.stream(prompt).await.rest().await;

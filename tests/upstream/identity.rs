@@ -18,7 +18,7 @@ use crate::support::{
     program::{Serving, refusal, run},
 };
 
-/// The platform's token endpoint. Gives these tokens in turn, the last for ever.
+/// The platform's token endpoint. Gives these tokens in turn, the last forever.
 pub(super) async fn platform(tokens: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();

@@ -174,7 +174,7 @@ fn streams() -> Vec<Case> {
             }),
         ));
     }
-    // The last one is taken for a lost connection, and opens the circuit for a while.
+    // The last one counts as a lost connection, and opens the circuit for a while.
     let responses: [Named<Vec<u8>>; 7] = [
         ("page under 200", |echo| {
             respond(200, echo, "text/html", &format!("<html>{echo}</html>"))

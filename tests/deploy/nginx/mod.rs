@@ -28,7 +28,7 @@ use crate::support::{
     replica::{Replica, Scratch},
 };
 
-/// The frames of upstream's before the first delta: the verdict on the prompt, and the role.
+/// The upstream frames before the first delta: the filter's results for the prompt, and the role.
 const OPENING: usize = 2;
 /// All frames that are left.
 const REST: usize = usize::MAX;
@@ -54,7 +54,7 @@ impl Nginx {
         let directory = Scratch::new("nginx");
         let path = directory.path();
         fs::create_dir(path.join("tls")).unwrap();
-        // Bound here and handed over, so that nobody else can take the port in between.
+        // Bound here and passed on, so that no other process can take the port in between.
         let listeners = [(), ()].map(|()| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.set_nonblocking(true).unwrap();
@@ -90,7 +90,7 @@ impl Nginx {
         let child = Command::new("nginx")
             .args(["-g", "daemon off;", "-c"])
             .arg(path.join("nginx.conf"))
-            // The descriptors that it shall listen on; meant for an nginx that replaces another.
+            // The descriptors to listen on. nginx has this for a process that replaces another.
             .env("NGINX", "0;1;")
             .stdin(at_stdin)
             .stdout(at_stdout)

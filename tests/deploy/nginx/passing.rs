@@ -144,7 +144,7 @@ async fn a_new_reply_that_a_stopping_replica_refuses_is_started_by_another() {
     }
     assert!(count.load(Ordering::SeqCst) > 0, "it was asked");
 
-    // If all refuse, the caller learns why and when to come again.
+    // If all refuse, the caller learns why, and when to retry.
     let nginx = Nginx::start([stopping; 3]);
     let post = client::send(nginx.http, "POST", "/v1/replies", &STREAM, Some(PROMPT)).await;
     assert_eq!((post.status, post.header("retry-after")), (503, Some("1")));
@@ -152,7 +152,7 @@ async fn a_new_reply_that_a_stopping_replica_refuses_is_started_by_another() {
 }
 
 #[actix_web::test]
-async fn without_any_replica_an_event_source_is_told_to_come_again() {
+async fn without_any_replica_an_event_source_is_told_to_reconnect() {
     let (held, gone) = dead();
     let nginx = Nginx::start([gone; 3]);
     let path = "/v1/replies/00000000-0000-4000-8000-000000000000";

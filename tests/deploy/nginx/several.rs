@@ -1,4 +1,4 @@
-//! Three replicas that share a Redis, behind nginx: whoever answers, it is one reply. The Redis has the user
+//! Three replicas that share a Redis, behind nginx: whichever answers, it is one reply. The Redis has the user
 //! that is shipped and no other, so that its list of commands is proven to be long enough.
 
 use awc::Client;
@@ -88,8 +88,8 @@ impl Viewers {
 async fn a_viewer_of_a_dead_replica_goes_on_at_another_and_misses_nothing() {
     let (simulator, steps) = stepped().await;
     let deployment = Deployment::start(&simulator).await;
-    let [producer, second, third] = &deployment.replicas;
-    let path = start(producer.addr()).await;
+    let [leader, second, third] = &deployment.replicas;
+    let path = start(leader.addr()).await;
     let mut viewers = deployment.viewers(&path).await;
     steps.release(OPENING + 10);
     viewers.each_gets(10).await;
@@ -111,43 +111,43 @@ async fn a_viewer_of_a_dead_replica_goes_on_at_another_and_misses_nothing() {
 async fn a_roll_out_under_a_running_reply_tears_nothing() {
     let (simulator, steps) = stepped().await;
     let deployment = Deployment::start(&simulator).await;
-    let [producer, second, _] = &deployment.replicas;
-    let path = start(producer.addr()).await;
+    let [leader, second, _] = &deployment.replicas;
+    let path = start(leader.addr()).await;
     let mut viewers = deployment.viewers(&path).await;
     steps.release(OPENING + 10);
     viewers.each_gets(10).await;
 
     second.terminate();
     assert_eq!(second.ended().await, Ended::Code(0));
-    producer.terminate();
+    leader.terminate();
     let refuses = async {
-        while client::send(producer.addr(), "GET", "/readyz", &[], None)
+        while client::send(leader.addr(), "GET", "/readyz", &[], None)
             .await
             .status
             == 200
         {}
     };
-    soon("the producer to drain", refuses).await;
-    // What it still holds are its own reply and nothing new; whoever comes finds the third.
+    soon("the leader to drain", refuses).await;
+    // It still has its own reply and accepts no new one; clients reach the third replica.
     for _ in 0..6 {
         start(deployment.nginx.http).await;
     }
     steps.release(REST);
     let end = viewers.all_have_the_whole().await;
     assert_eq!(end["status"], "completed");
-    assert_eq!(producer.ended().await, Ended::Code(0));
+    assert_eq!(leader.ended().await, Ended::Code(0));
 }
 
 #[actix_web::test]
-async fn after_the_death_of_the_producer_all_viewers_get_the_same_end() {
+async fn after_the_death_of_the_leader_all_viewers_get_the_same_end() {
     let (simulator, steps) = stepped().await;
     let deployment = Deployment::start(&simulator).await;
-    let producer = &deployment.replicas[0];
-    let path = start(producer.addr()).await;
+    let leader = &deployment.replicas[0];
+    let path = start(leader.addr()).await;
     let mut viewers = deployment.viewers(&path).await;
     steps.release(OPENING + 10);
     viewers.each_gets(10).await;
-    producer.kill();
+    leader.kill();
     let end = viewers.all_have_the_whole().await;
     assert_eq!(end["error"]["code"], "producer_lost");
 }

@@ -1,11 +1,11 @@
-//! What an `EventSource` does, over HTTP/1.1 and HTTP/2: it reads, and where it is cut off it comes again.
+//! An `EventSource` over HTTP/1.1 and HTTP/2: it reads, and reconnects after a cut.
 
 use awc::{Client, ClientResponse};
 use futures_util::StreamExt as _;
 
 use crate::support::client::{Event, soon};
 
-/// A viewer that comes again with its cursor.
+/// A viewer that reconnects with its cursor.
 pub struct Source {
     client: Client,
     url: String,

@@ -175,7 +175,7 @@ fn find(
     match scopes.module(module).names.get(name) {
         Some(Binding::Item) => return Target::Name(module, name.to_owned()),
         Some(Binding::Module(child)) => return Target::Module(*child),
-        // `use a::b as b` within itself would go round for ever.
+        // `use a::b as b` within itself would loop forever.
         Some(Binding::Import(path)) => return resolve(scopes, module, path, passed, depth + 1),
         None => {}
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A path as it stands in the source. A leading `::` is an empty first name.
+/// A path as the source has it. A leading `::` is an empty first name.
 pub type Path = Vec<String>;
 
 #[derive(Debug, Default)]

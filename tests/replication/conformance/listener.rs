@@ -22,7 +22,7 @@ use rasta_stream::{
     viewer::{OnDrain, Viewer},
 };
 
-/// Nobody is silent for so long.
+/// No silence lasts this long.
 const NO_PING: Duration = Duration::from_secs(24 * 3600);
 
 /// A waker that counts.
@@ -100,12 +100,12 @@ impl Listener {
         Some(self.wakes.count() - self.asleep?)
     }
 
-    /// Whether nobody has called since it fell asleep.
+    /// Whether its waker was not called since it fell asleep.
     pub fn sleeps(&self) -> bool {
         self.called() == Some(0)
     }
 
-    /// Resolves once somebody has called.
+    /// Resolves once its waker was called.
     pub async fn woken(&self) {
         if let Some(before) = self.asleep {
             self.wakes.after(before).await;

@@ -1,5 +1,5 @@
 //! What every store must do, whatever it keeps replies in: random schedules of one reply that is
-//! written, read by up to four viewers that come and go, stopped, ended and let go, against a
+//! written, read by up to four viewers that come and go, stopped, ended and evicted, against a
 //! model that knows what each viewer must get.
 //!
 //! A store is given as the handles of its replicas: the operation number k goes to handle k mod n.
@@ -93,7 +93,7 @@ pub struct Tally {
     pub reconnects: u64,
     pub ahead: u64,
     pub stops: u64,
-    pub let_go: u64,
+    pub evicted: u64,
 }
 
 impl Add for Tally {
@@ -107,7 +107,7 @@ impl Add for Tally {
             reconnects: self.reconnects + other.reconnects,
             ahead: self.ahead + other.ahead,
             stops: self.stops + other.stops,
-            let_go: self.let_go + other.let_go,
+            evicted: self.evicted + other.evicted,
         }
     }
 }
@@ -179,7 +179,7 @@ fn ten_thousand_schedules_hold_in_memory() {
     // The schedules are of use only if they come to what is to be tried.
     assert!(tally.events > 50_000 && tally.wakeups > 2_000, "{tally:?}");
     assert!(tally.reconnects > 2_000 && tally.ahead > 1_000, "{tally:?}");
-    assert!(tally.stops > 500 && tally.let_go > 500, "{tally:?}");
+    assert!(tally.stops > 500 && tally.evicted > 500, "{tally:?}");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ impl Model {
         matches!(self.events.last(), Some(ReplyEvent::End(_)))
     }
 
-    /// Whether there is something behind a cursor, be it that nothing more will come.
+    /// Whether there is something after a cursor: an event, or the fact that nothing more will come.
     pub fn is_there(&self, cursor: Seq) -> bool {
         self.ended() || cursor < self.last()
     }

@@ -50,7 +50,7 @@ struct Run<'a> {
     stop: Option<StopWait>,
     stopped: bool,
     model: Model,
-    /// The store has let go of the reply.
+    /// The store has evicted the reply.
     gone: bool,
     key_is_free: bool,
     viewers: Vec<Viewer>,
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
             },
         };
         run.model.write(ReplyEvent::Start { reply: id, created });
-        ensure!(run.poll_stop().is_pending(), "stopped by nobody");
+        ensure!(run.poll_stop().is_pending(), "stopped without a request");
         Ok(run)
     }
 
@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
     async fn expire(&mut self) -> Held {
         if !self.replicas.shared {
             tokio::time::advance(RETENTION).await;
-            self.let_go();
+            self.evicted();
         }
         self.find().await.map(drop)
     }
@@ -325,15 +325,15 @@ impl<'a> Run<'a> {
                 let created = due(self.replicas, "room", self.store().create(None)).await?;
                 ensure!(matches!(created, Ok(Created::New(_))), "{created:?}");
             }
-            self.let_go();
+            self.evicted();
         }
         self.find().await.map(drop)
     }
 
-    fn let_go(&mut self) {
+    fn evicted(&mut self) {
         if self.model.ended() && !self.gone {
             self.gone = true;
-            self.tally.let_go += 1;
+            self.tally.evicted += 1;
         }
     }
 
@@ -361,7 +361,7 @@ impl<'a> Run<'a> {
         self.stop = None;
         ensure!(
             !self.gone || self.log.strong_count() == 0,
-            "a reply that was let go is still in memory"
+            "an evicted reply is still in memory"
         );
         Ok(self.tally)
     }

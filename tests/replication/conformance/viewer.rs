@@ -58,10 +58,10 @@ impl Viewer {
         if let Some(listener) = self.listener.take() {
             let wakes = Arc::clone(&listener.wakes);
             drop(listener);
-            // Where the store is shared somebody may be just about to wake it.
+            // With a shared store, a task may be about to wake it.
             ensure!(
                 replicas.shared || Arc::strong_count(&wakes) == 1,
-                "it has left, but somebody would still wake it"
+                "it has left, but its waker is still registered"
             );
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Viewer {
             return Ok(false);
         };
         let Heard::Event(block, said_last) = heard else {
-            return Err(format!("it is let go at {}", self.cursor));
+            return Err(format!("it is closed at {}", self.cursor));
         };
         ensure!(block == expected, "it got {block:?} for {expected:?}");
         let is_end = matches!(event, ReplyEvent::End(_));
@@ -153,7 +153,7 @@ impl Viewer {
     pub fn has_what_is_due(&self, model: &Model) -> Held {
         ensure!(
             !self.is_attached() || self.cursor >= model.last(),
-            "it is let go at {}",
+            "it is closed at {}",
             self.cursor
         );
         ensure!(

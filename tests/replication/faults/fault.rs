@@ -27,9 +27,9 @@ pub enum Fault {
     ViewerHops,
     ViewerSlow,
     ViewersReplicaKilled,
-    ProducerKilled,
-    ProducerTerminated,
-    ProducerFrozen,
+    LeaderKilled,
+    LeaderTerminated,
+    LeaderFrozen,
     RedisEmptied,
     RedisClientsKilled,
     RedisPaused,
@@ -49,9 +49,9 @@ impl Fault {
         ViewerHops,
         ViewerSlow,
         ViewersReplicaKilled,
-        ProducerKilled,
-        ProducerTerminated,
-        ProducerFrozen,
+        LeaderKilled,
+        LeaderTerminated,
+        LeaderFrozen,
         RedisEmptied,
         RedisClientsKilled,
         RedisPaused,
@@ -68,14 +68,14 @@ impl Fault {
 
     pub fn name(self) -> &'static str {
         match self {
-            ViewerReset => "viewers reset their connections in mid-event",
+            ViewerReset => "viewers reset their connections inside an event",
             ViewerHalfOpen => "viewers' connections go silent and stay open",
             ViewerHops => "viewers move to another replica at each event",
             ViewerSlow => "viewers read 1 KB a second",
             ViewersReplicaKilled => "kill -9 of a replica with viewers",
-            ProducerKilled => "kill -9 of the producer",
-            ProducerTerminated => "SIGTERM to the producer",
-            ProducerFrozen => "SIGSTOP to the producer, CONT after 7 s",
+            LeaderKilled => "kill -9 of the leader",
+            LeaderTerminated => "SIGTERM to the leader",
+            LeaderFrozen => "SIGSTOP to the leader, CONT after 7 s",
             RedisEmptied => "kill -9 of Redis, empty restart",
             RedisClientsKilled => "CLIENT KILL of all connections to Redis",
             RedisPaused => "CLIENT PAUSE of 3 s",
@@ -98,7 +98,7 @@ impl Fault {
 
     pub fn promise(self, variant: usize) -> Promise {
         match (self, variant) {
-            (ProducerKilled | ProducerFrozen, _) => Promise::Prefix(&["failed/producer_lost"]),
+            (LeaderKilled | LeaderFrozen, _) => Promise::Prefix(&["failed/producer_lost"]),
             (UpstreamFails, 0) => Promise::Prefix(&[
                 "failed/upstream_truncated",
                 "failed/upstream_unavailable",
@@ -154,7 +154,7 @@ impl Fault {
     /// The replica that gets a run's POST.
     pub fn home(self, run: usize) -> usize {
         match self {
-            ProducerKilled | ProducerTerminated | ProducerFrozen => 0,
+            LeaderKilled | LeaderTerminated | LeaderFrozen => 0,
             ViewersReplicaKilled => 1 + run % 2,
             _ => run,
         }
@@ -187,9 +187,9 @@ impl Fault {
                     door.set_for_present(Which::All, Effect::Hold(Way::Up));
                 }
             }
-            (ViewersReplicaKilled | ProducerKilled, _) => cluster.replicas[0].kill(),
-            (ProducerTerminated, _) => cluster.replicas[0].terminate(),
-            (ProducerFrozen, _) => {
+            (ViewersReplicaKilled | LeaderKilled, _) => cluster.replicas[0].kill(),
+            (LeaderTerminated, _) => cluster.replicas[0].terminate(),
+            (LeaderFrozen, _) => {
                 cluster.replicas[0].freeze();
                 sleep(Duration::from_secs(7)).await;
                 cluster.replicas[0].thaw();
@@ -253,7 +253,7 @@ impl Fault {
     /// What must be true of the processes once all viewers are gone.
     pub async fn aftermath(self, cluster: &Cluster) -> Vec<String> {
         let mut wrongs = Vec::new();
-        if self == ProducerTerminated {
+        if self == LeaderTerminated {
             let ended = cluster.replicas[0].ended().await;
             if ended != Ended::Code(0) {
                 wrongs.push(format!("the drained replica ended with {ended:?}"));

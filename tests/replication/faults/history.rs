@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_nobody_saw_is_no_reply() {
+    fn a_reply_that_no_viewer_saw_is_no_reply() {
         let verdict = verdict(PREFIX, vec![Vec::new()]);
         assert_eq!(verdict.hung, 1);
         assert!(verdict.wrongs.len() > 1);

@@ -26,7 +26,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 ///
-/// Nobody answers, not in time, or not to the end.
+/// No answer, not in time, or not to the end.
 async fn ask(
     addr: SocketAddr,
     method: &str,

@@ -28,7 +28,7 @@ pub struct Row {
     pub late: usize,
     /// To a viewer's end, from the fault or from the POST if that was later.
     pub longest: Duration,
-    /// From a DELETE to the close of upstream's connection.
+    /// From a DELETE to the close of the connection to upstream.
     pub longest_stop: Option<Duration>,
     /// How the replies ended.
     pub ends: BTreeMap<String, usize>,
@@ -106,13 +106,13 @@ pub fn write(rows: &[Row], took: Duration) -> String {
     table.push_str(
         "\n*struck*: the reply had begun and not ended when the fault struck. *prefix*: broken off, with \
          the same events and one end for all viewers. *> 8 s*: viewers whose end came later than that. \
-         *refused*: answers to viewers that a browser would not come again after. *longest*: from the fault, or from the POST if that \
+         *refused*: answers after which a browser would not reconnect. *longest*: from the fault, or from the POST if that \
          was later, to the last viewer's end.\n",
     );
     if let Some(time) = rows.iter().filter_map(|row| row.longest_stop).max() {
         let _ = writeln!(
             table,
-            "\nFrom a DELETE on another replica to the close of upstream's connection: at most {:.2} s.",
+            "\nFrom a DELETE on another replica to the close of the connection to upstream: at most {:.2} s.",
             time.as_secs_f64()
         );
     }

@@ -29,7 +29,7 @@ async fn a_roll_out_of_three_replicas_under_two_hundred_live_replies_tears_none(
     let mut runs = JoinSet::new();
     for number in 0..REPLIES {
         let run = Run {
-            fault: Fault::ProducerTerminated,
+            fault: Fault::LeaderTerminated,
             variant: 0,
             number,
             length: plan.length(),

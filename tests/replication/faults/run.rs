@@ -156,7 +156,7 @@ impl Run {
         self.expect(path, 404, "", outcome).await;
     }
 
-    /// Waits until every replica answers with this status: at once, or when what is kept is let go.
+    /// Waits until every replica answers with this status: at once, or after it is evicted.
     async fn expect(&self, path: &str, status: u16, cursor: &str, outcome: &mut Outcome) {
         for (number, door) in self.doors.iter().enumerate() {
             let since = Instant::now();

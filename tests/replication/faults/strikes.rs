@@ -13,7 +13,7 @@ use crate::support::{
     redis::{Answer, Connection},
 };
 
-/// Redis behind its proxy, and nobody who uses it.
+/// Redis behind its proxy, without clients.
 async fn redis_alone() -> Cluster {
     Cluster::start(Plan {
         replicas: 0,
@@ -62,7 +62,7 @@ async fn killed_clients_lose_their_connections_and_redis_nothing() {
 }
 
 #[actix_web::test]
-async fn a_paused_redis_answers_nobody_for_three_seconds() {
+async fn a_paused_redis_answers_no_client_for_three_seconds() {
     let mut cluster = redis_alone().await;
     let mut connection = connect(&cluster).await;
     let begun = Instant::now();

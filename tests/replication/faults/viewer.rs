@@ -19,7 +19,7 @@ use tokio::{
 use super::history::Seen;
 use crate::support::http::{self, Decoder, Malformed};
 
-/// The longest that a viewer waits before it comes again, whatever `retry:` says: a test has no time.
+/// The longest that a viewer waits before it reconnects, whatever `retry:` says: a test has no time.
 const MAX_RETRY: Duration = Duration::from_millis(200);
 
 /// What is peculiar about a viewer.
@@ -29,7 +29,7 @@ pub struct Habits {
     pub hops: Option<(u64, u64)>,
     /// Resets its connection in the middle of an event, after about so many events.
     pub resets: Option<(u64, u64)>,
-    /// Comes again on a new connection after such a silence; the old one stays open, unread.
+    /// Reconnects on a new connection after such a silence; the old one stays open, unread.
     pub leaves_after: Option<Duration>,
     /// Reads so many bytes a second.
     pub rate: Option<usize>,
@@ -49,7 +49,7 @@ pub struct Sight {
     pub ended: Option<Instant>,
     /// Whether it came only after the end.
     pub late: bool,
-    /// Whether a last connection was told with 204 not to come again.
+    /// Whether a last connection got a 204, after which it must not reconnect.
     pub dismissed: bool,
 }
 
@@ -61,7 +61,7 @@ impl Sight {
 
 /// How a connection went.
 enum Parted {
-    /// By the other side or by itself: come again.
+    /// By the other side or by itself: reconnect.
     Again,
     /// The reply has ended, as a 204 says.
     Dismissed,
@@ -157,8 +157,8 @@ impl Viewer {
                 }
             }
             let nothing = response.body.is_empty() && response.undecoded().is_empty();
-            let in_mid_event = response.head().is_some() && !nothing;
-            if events >= reset && in_mid_event {
+            let inside_event = response.head().is_some() && !nothing;
+            if events >= reset && inside_event {
                 // With no time to linger, the close is an RST.
                 socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
                 return Ok(Parted::Again);
@@ -177,7 +177,7 @@ impl Viewer {
             }
             if response.is_complete() {
                 if !response.body.is_empty() {
-                    let wrong = "a body ended in good order in mid-event";
+                    let wrong = "a body ended cleanly inside an event";
                     self.sight.complain(wrong.to_owned());
                 }
                 return Ok(Parted::Again);
