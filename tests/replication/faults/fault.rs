@@ -87,6 +87,12 @@ impl Fault {
         }
     }
 
+    /// Whether it hits a process or Redis at one moment, and so the replies that run at that moment. The
+    /// other faults are habits of each viewer, or happen to each reply by itself.
+    pub fn strikes(self) -> bool {
+        (ViewersReplicaKilled.number()..=SubscriberSilent.number()).contains(&self.number())
+    }
+
     /// How many forms it has; a batch of replies meets one of them.
     pub fn variants(self) -> usize {
         match self {

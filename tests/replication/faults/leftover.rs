@@ -59,7 +59,7 @@ async fn a_reply_whose_beginning_got_no_answer_is_whole_for_whom_its_key_leads_t
     wire.lift();
     for number in 0..2 {
         let viewer = Viewer::new(number, 0, &[other.addr()], &path, Habits::default());
-        let sight = viewer.follow(Duration::from_secs(32)).await;
+        let sight = viewer.follow(Duration::from_secs(120)).await;
         assert!(
             sight.wrongs.is_empty(),
             "viewer {number}: {:?}",
