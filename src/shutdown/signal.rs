@@ -136,9 +136,22 @@ enum WatchState {
 
 impl DrainWatch {
     /// Ready once the stream has to leave, and from then on. Until then it wakes the task in time.
+    #[inline]
     pub fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The usual case, once or twice an event: no drain, and the waker is registered.
+        if let WatchState::Waiting(Some(registered)) = &self.state
+            && self.shared.started.get().is_none()
+            && registered.will_wake(cx.waker())
+        {
+            return Poll::Pending;
+        }
+        self.poll_state(cx)
+    }
+
+    fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let WatchState::Waiting(registered) = &mut self.state {
-            let Some(started) = self.shared.started(self.key, registered, cx) else {
+            let Some(started) = self.shared.register(self.key, cx) else {
+                *registered = Some(cx.waker().clone());
                 return Poll::Pending;
             };
             let moment = started.random_moment();
@@ -167,22 +180,8 @@ impl Drop for DrainWatch {
 }
 
 impl Shared {
-    /// The start of the drain; before that, makes sure that the task is woken by it.
-    fn started(
-        &self,
-        key: usize,
-        registered: &mut Option<Waker>,
-        cx: &Context<'_>,
-    ) -> Option<Started> {
-        if let Some(started) = self.started.get() {
-            return Some(*started);
-        }
-        if registered
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            return None;
-        }
+    /// The start of the drain; before that, registers the waker that the start calls.
+    fn register(&self, key: usize, cx: &Context<'_>) -> Option<Started> {
         let mut wakers = self.wakers.lock();
         if let Some(started) = self.started.get() {
             return Some(*started);
@@ -190,7 +189,6 @@ impl Shared {
         if let Some(slot) = wakers.get_mut(key) {
             *slot = Some(cx.waker().clone());
         }
-        *registered = Some(cx.waker().clone());
         None
     }
 }

@@ -185,6 +185,9 @@ impl MessageBody for Viewer {
                 return Poll::Ready(None);
             };
             this.ping.touch();
+            if event.len() <= PIECE_BYTES {
+                return Poll::Ready(Some(Ok(event)));
+            }
             this.unsent = event;
         }
         let piece = this.unsent.split_to(this.unsent.len().min(PIECE_BYTES));
