@@ -15,8 +15,10 @@ use parking_lot::Mutex;
 use redis::Value;
 
 use super::{
-    commands::{self, Claim, Lifetimes, Stored},
-    connection::{Connection, FIRST_EPOCH, Redis, RedisError},
+    connection::{Connection, FIRST_EPOCH, Redis},
+    error::RedisError,
+    pipeline::Lifetimes,
+    stored_claim::{self, Claim, Stored},
 };
 use crate::{event::ReplyId, store::memory::Memory};
 
@@ -64,7 +66,7 @@ impl Claims {
     /// [`RedisError`]; the key may have been claimed. Another attempt with the same claim finds out.
     pub(super) async fn claim(&self, id: ReplyId, claim: &Claim) -> Result<Attempt, RedisError> {
         let connection = self.redis.connection_soon().await?;
-        let looked_up = commands::look_up(claim);
+        let looked_up = stored_claim::look_up(claim);
         let answers = self.redis.ask(&connection, &looked_up).await?;
         let mut stored = claim.compare(answers.first());
         if stored == Stored::Nothing {
@@ -75,7 +77,10 @@ impl Claims {
                 return Ok(Attempt::Unknown);
             }
             // Only on this connection: the next one may lead to an empty Redis.
-            let answers = self.redis.ask(&connection, &commands::claim(claim)).await?;
+            let answers = self
+                .redis
+                .ask(&connection, &stored_claim::claim(claim))
+                .await?;
             stored = claim.compare(answers.get(1));
         }
         Ok(match stored {
@@ -96,7 +101,7 @@ impl Claims {
     ///
     /// [`RedisError`]; it remains unknown.
     pub(super) async fn look_up(&self, claim: &Claim) -> Result<Attempt, RedisError> {
-        let (answers, _) = self.redis.ask_twice(&commands::look_up(claim)).await?;
+        let (answers, _) = self.redis.ask_twice(&stored_claim::look_up(claim)).await?;
         Ok(match claim.compare(answers.first()) {
             Stored::Reply(id) => Attempt::LeadsTo(id),
             Stored::OtherRequest => Attempt::OtherRequest,
@@ -109,9 +114,9 @@ impl Claims {
         let Some(claim) = self.forget(id) else {
             return;
         };
-        let looked_up = self.redis.ask_twice(&commands::look_up(&claim)).await;
+        let looked_up = self.redis.ask_twice(&stored_claim::look_up(&claim)).await;
         if looked_up.is_ok_and(|(answers, _)| claim.compare(answers.first()) == Stored::This) {
-            let _ = self.redis.ask_twice(&commands::release(&claim)).await;
+            let _ = self.redis.ask_twice(&stored_claim::release(&claim)).await;
         }
     }
 
@@ -138,7 +143,7 @@ impl Claims {
         });
         let claims: Vec<(Claim, bool)> = claims.collect();
         for claims in claims.chunks(RESTORE_BATCH) {
-            let pipe = commands::restore(claims, &self.lifetimes);
+            let pipe = stored_claim::restore(claims, &self.lifetimes);
             self.redis.ask(&connection, &pipe).await?;
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What is sent to Redis: keys, channels and commands. Only this module and `entries` know how a
-//! reply is stored.
+//! What is sent to Redis: keys, channels and commands. Only this module, `entries`, `stored_claim` and
+//! `inbox` know how a reply is stored.
 //!
 //! | key | content |
 //! |---|---|
@@ -23,12 +23,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use redis::{Pipeline, Value};
-use sha2::{Digest as _, Sha256};
 
-use super::entries::{END, EVENT, LEADER, START};
+use super::{
+    entries::{END, EVENT, LEADER, START},
+    inbox,
+    pipeline::{Lifetimes, millis, pipeline, set, transaction},
+    stored_claim::{Claim, set_claim},
+};
 use crate::{
     event::{ReplyId, Seq},
-    store::{batch::Batch, idempotency::Request},
+    store::batch::Batch,
 };
 
 /// How long a replica counts as alive after it last renewed its lease.
@@ -36,22 +40,8 @@ pub(super) const LEASE_TTL: Duration = Duration::from_secs(3);
 /// The most entries that one read asks for.
 pub(super) const PAGE_EVENTS: usize = 64;
 
-/// How long a claim lasts that no reply was created for.
-pub(super) const CLAIM_TTL: Duration = Duration::from_secs(5);
-/// How long `rasta:restoring` lasts unless it is renewed.
-const RESTORING_TTL: Duration = Duration::from_secs(2);
-/// How long `rasta:settled` lasts unless another claim renews it.
-const SETTLED_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lifetime of the keys that the check of all commands writes, if the check is interrupted.
 const CHECK_TTL: Duration = Duration::from_secs(10);
-/// The most requests that one read of an inbox asks for.
-pub(super) const INBOX_REQUESTS: usize = 256;
-/// How long a log outlives the longest time that its reply can run. Its `end` sets the final time.
-const LOG_TTL_MARGIN: Duration = Duration::from_secs(60);
-
-const RESTORING: &str = "rasta:restoring";
-const SETTLED: &str = "rasta:settled";
-
 /// The key of a reply's log.
 pub(super) fn events_key(id: ReplyId) -> String {
     format!("rasta:{{{id}}}:events")
@@ -70,106 +60,6 @@ pub(super) fn reply_of_channel(channel: &str) -> Option<ReplyId> {
 
 fn lease_key(replica: &str) -> String {
     format!("rasta:replica:{replica}")
-}
-
-/// The key of a replica's inbox, and the channel that says that there is something in it.
-pub(super) fn inbox(replica: &str) -> String {
-    format!("rasta:replica:{replica}:inbox")
-}
-
-/// How long the data of a reply is kept in Redis.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lifetimes {
-    /// After the `end`.
-    pub(super) retention: Duration,
-    /// The longest time that a reply can run.
-    pub(super) max_reply: Duration,
-}
-
-impl Lifetimes {
-    /// The time to live of a log and its claim, from now on.
-    fn ttl(&self, ended: bool) -> Duration {
-        if ended {
-            self.retention
-        } else {
-            self.max_reply + self.retention + LOG_TTL_MARGIN
-        }
-    }
-}
-
-/// An idempotency key and the reply that it leads to, as stored. The text of the key is not stored: a
-/// client may have put anything in it.
-#[derive(Clone, Debug)]
-pub(super) struct Claim {
-    key: String,
-    value: String,
-}
-
-/// Where a stored claim leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
-    /// The key is free.
-    Nothing,
-    /// It is the claim that was asked about.
-    This,
-    /// To this reply, for the same request.
-    Reply(ReplyId),
-    /// To the reply of another request.
-    OtherRequest,
-}
-
-impl Claim {
-    pub(super) fn new(id: ReplyId, request: &Request) -> Self {
-        let hash = base16ct::lower::encode_string(&Sha256::digest(request.key.as_str()));
-        Self {
-            key: format!("rasta:key:{hash}"),
-            value: format!(
-                "{id} {}",
-                base16ct::lower::encode_string(&request.fingerprint)
-            ),
-        }
-    }
-
-    /// Compares this claim with what is stored for its key.
-    pub(super) fn compare(&self, stored: Option<&Value>) -> Stored {
-        let stored = match stored {
-            Some(Value::BulkString(stored)) => stored,
-            Some(Value::Nil) | None => return Stored::Nothing,
-            Some(_) => return Stored::OtherRequest,
-        };
-        if stored == self.value.as_bytes() {
-            return Stored::This;
-        }
-        let fingerprint = self
-            .value
-            .split_once(' ')
-            .map(|(_, fingerprint)| fingerprint);
-        let stored = std::str::from_utf8(stored).ok();
-        match stored.and_then(|stored| stored.split_once(' ')) {
-            Some((id, same)) if Some(same) == fingerprint => {
-                id.parse().map_or(Stored::OtherRequest, Stored::Reply)
-            }
-            _ => Stored::OtherRequest,
-        }
-    }
-}
-
-/// Commands whose answers, errors included, are examined one by one.
-pub(super) fn pipeline() -> Pipeline {
-    let mut pipe = redis::pipe();
-    pipe.ignore_errors();
-    pipe
-}
-
-fn transaction() -> Pipeline {
-    let mut pipe = pipeline();
-    pipe.atomic();
-    pipe
-}
-
-fn millis(duration: Duration) -> u64 {
-    let millis = u64::try_from(duration.as_millis());
-    millis.unwrap_or(u64::MAX).max(1)
 }
 
 /// Uses every command on keys of its own. The first answer describes the server; none of them may be
@@ -202,47 +92,10 @@ pub(super) fn check(replica: &str) -> Pipeline {
     pipe.cmd("LTRIM").arg(&list).arg(1).arg(-1);
     pipe.cmd("GET").arg(&events);
     pipe.cmd("EXISTS").arg(&events);
-    pipe.cmd("PUBLISH").arg(inbox(replica)).arg("");
+    pipe.cmd("PUBLISH").arg(inbox::key(replica)).arg("");
     pipe.cmd("WATCH").arg(&events);
     pipe.cmd("MULTI");
     pipe.cmd("EXEC");
-    pipe
-}
-
-/// Reads what a claim's key leads to, and whether claims are complete: the answers are the stored
-/// claim, whether a replica is restoring claims, and whether they were ever complete.
-pub(super) fn look_up(claim: &Claim) -> Pipeline {
-    let mut pipe = pipeline();
-    pipe.cmd("GET").arg(&claim.key);
-    pipe.cmd("EXISTS").arg(RESTORING);
-    pipe.cmd("EXISTS").arg(SETTLED);
-    pipe
-}
-
-/// Claims a key, unless it is taken. The second answer is what the key leads to.
-pub(super) fn claim(claim: &Claim) -> Pipeline {
-    let mut pipe = pipeline();
-    set_claim(&mut pipe, claim, CLAIM_TTL);
-    pipe.cmd("GET").arg(&claim.key);
-    set(&mut pipe, SETTLED, "1", SETTLED_TTL);
-    pipe
-}
-
-/// Marks that this replica is restoring claims, for a short time, and restores these. Each says whether
-/// its reply has ended.
-pub(super) fn restore(claims: &[(Claim, bool)], lifetimes: &Lifetimes) -> Pipeline {
-    let mut pipe = pipeline();
-    set(&mut pipe, RESTORING, "1", RESTORING_TTL);
-    for (claim, ended) in claims {
-        set_claim(&mut pipe, claim, lifetimes.ttl(*ended));
-    }
-    pipe
-}
-
-/// Frees a claim's key.
-pub(super) fn release(claim: &Claim) -> Pipeline {
-    let mut pipe = pipeline();
-    pipe.cmd("UNLINK").arg(&claim.key);
     pipe
 }
 
@@ -254,19 +107,6 @@ pub(super) fn remove(id: ReplyId, claim: Option<&Claim>) -> Pipeline {
         pipe.arg(&claim.key);
     }
     pipe
-}
-
-fn set(pipe: &mut Pipeline, key: &str, value: &str, ttl: Duration) {
-    pipe.cmd("SET")
-        .arg(key)
-        .arg(value)
-        .arg("PX")
-        .arg(millis(ttl));
-}
-
-fn set_claim(pipe: &mut Pipeline, claim: &Claim, ttl: Duration) {
-    set(pipe, &claim.key, &claim.value, ttl);
-    pipe.arg("NX");
 }
 
 /// The log that an append goes to.
@@ -428,93 +268,6 @@ fn xrange(pipe: &mut Pipeline, key: &str, from: &str, limit: usize) {
 fn last_entry(pipe: &mut Pipeline, key: &str) {
     pipe.cmd("XREVRANGE").arg(key).arg("+").arg("-");
     pipe.arg("COUNT").arg(1);
-}
-
-/// A request from a follower to a leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InboxRequest {
-    /// Stop the reply.
-    Stop(ReplyId),
-    /// The reply has viewers on another replica.
-    Read(ReplyId),
-}
-
-impl InboxRequest {
-    fn encode(self) -> String {
-        match self {
-            Self::Stop(id) => format!("stop {id}"),
-            Self::Read(id) => format!("read {id}"),
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        match std::str::from_utf8(bytes).ok()?.split_once(' ')? {
-            ("stop", id) => id.parse().ok().map(Self::Stop),
-            ("read", id) => id.parse().ok().map(Self::Read),
-            _ => None,
-        }
-    }
-}
-
-/// Asks a leader to stop a reply. [`sent`] takes the answers.
-pub(super) fn stop(id: ReplyId, leader: &str, ttl: Duration) -> Pipeline {
-    let mut pipe = pipeline();
-    send(&mut pipe, leader, [InboxRequest::Stop(id)], ttl);
-    pipe.cmd("PUBLISH").arg(inbox(leader)).arg("");
-    pipe
-}
-
-/// Whether a request is in the inbox.
-pub(super) fn sent(answers: &[Value]) -> bool {
-    matches!(answers.first(), Some(Value::Int(_)))
-}
-
-/// Puts requests into a leader's inbox; they stay there for `ttl` at most. Two answers.
-pub(super) fn send(
-    pipe: &mut Pipeline,
-    leader: &str,
-    requests: impl IntoIterator<Item = InboxRequest>,
-    ttl: Duration,
-) {
-    let inbox = inbox(leader);
-    pipe.cmd("RPUSH").arg(&inbox);
-    for request in requests {
-        pipe.arg(request.encode());
-    }
-    pipe.cmd("PEXPIRE").arg(&inbox).arg(millis(ttl));
-}
-
-/// Removes the first `read` requests of an inbox, and reads those that follow; two answers.
-pub(super) fn read_inbox(pipe: &mut Pipeline, replica: &str, read: usize) {
-    let inbox = inbox(replica);
-    pipe.cmd("LTRIM").arg(&inbox).arg(read).arg(-1);
-    pipe.cmd("LRANGE")
-        .arg(&inbox)
-        .arg(0)
-        .arg(INBOX_REQUESTS - 1);
-}
-
-/// Empties an inbox, whatever it is.
-pub(super) fn clear_inbox(replica: &str) -> Pipeline {
-    let mut pipe = pipeline();
-    pipe.cmd("UNLINK").arg(inbox(replica));
-    pipe
-}
-
-/// The requests in the answer to `LRANGE`, and `None` for each entry that is none.
-///
-/// # Errors
-///
-/// The answer itself if it is not a list.
-pub(super) fn inbox_requests(answer: Value) -> Result<Vec<Option<InboxRequest>>, Value> {
-    let Value::Array(requests) = answer else {
-        return Err(answer);
-    };
-    let requests = requests.iter().map(|request| match request {
-        Value::BulkString(bytes) => InboxRequest::decode(bytes),
-        _ => None,
-    });
-    Ok(requests.collect())
 }
 
 /// Renews a replica's lease. The answer is nothing if there was none.

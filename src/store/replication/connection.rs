@@ -8,7 +8,7 @@
 //! that answers some commands and refuses others (it is full, read-only, or the user lacks a right)
 //! counts as down, and is retried with backoff. This module knows nothing of replies.
 
-use std::{fmt, mem::discriminant, time::Duration};
+use std::{mem::discriminant, time::Duration};
 
 use log::{info, warn};
 use parking_lot::Mutex;
@@ -22,7 +22,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{backoff::Backoff, commands};
+use super::{
+    backoff::Backoff,
+    commands,
+    error::{NO_ANSWER, RedisError, of_code, unreachable},
+};
 use crate::store::options::ReplicationOptions;
 
 /// How long an answer may take. Redis answers in less than a millisecond, so a server that takes longer
@@ -50,20 +54,6 @@ const IN_FLIGHT_LIMIT: usize = 1024;
 /// How many exclusive connections may be open. Bounds what a failover of Redis with thousands of
 /// replies costs both sides.
 const EXCLUSIVE_LIMIT: usize = 4;
-
-const NO_ANSWER: &str = "no answer in time";
-
-/// Why a command failed, in a few words without secrets. Redis may have executed a part of it.
-///
-/// An error that concerns one key or one command only (`WRONGTYPE`, `ERR`) is no `RedisError`: it
-/// stands among the answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum RedisError {
-    /// No answer, or Redis is starting: another connection or some time can cure it.
-    Unreachable(String),
-    /// Redis refuses, and will do so until an administrator changes something.
-    Refused(String),
-}
 
 /// An open connection. A handle that is cheap to clone.
 #[derive(Clone)]
@@ -388,46 +378,6 @@ fn works(answers: &[Value]) -> Result<(), RedisError> {
     match mode.map(Vec::as_slice) {
         Some(b"cluster") => Err(of_code("CLUSTER")),
         _ => Ok(()),
-    }
-}
-
-/// Classifies an error code of Redis.
-fn of_code(code: &str) -> RedisError {
-    let remedy = match code {
-        "NOPERM" => "give the user the rights that deploy/users.acl lists",
-        "NOAUTH" | "WRONGPASS" => "check the user and the password in REDIS_URL",
-        "READONLY" => "REDIS_URL must lead to the primary",
-        "OOM" => "raise maxmemory, or lower RETENTION_SECONDS or MAX_REPLIES",
-        "MISCONF" => "Redis cannot save to its disk: see its log",
-        "NOREPLICAS" => "Redis has fewer replicas than min-replicas-to-write",
-        "CLUSTER" | "CLUSTERDOWN" | "MOVED" | "ASK" | "CROSSSLOT" => {
-            "a cluster is not supported: REDIS_URL must lead to a single primary"
-        }
-        "EXECABORT" => "a command in a transaction was refused",
-        _ => return unreachable(code),
-    };
-    RedisError::Refused(format!("{code}: {remedy}"))
-}
-
-fn unreachable(cause: &str) -> RedisError {
-    RedisError::Unreachable(cause.to_owned())
-}
-
-impl From<&redis::RedisError> for RedisError {
-    /// Leaves out whatever a server may have put into an error's text.
-    fn from(error: &redis::RedisError) -> Self {
-        match error.code() {
-            Some(code) => of_code(code),
-            None if error.is_timeout() => unreachable(NO_ANSWER),
-            None => unreachable(error.category()),
-        }
-    }
-}
-
-impl fmt::Display for RedisError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unreachable(cause) | Self::Refused(cause)) = self;
-        f.write_str(cause)
     }
 }
 

@@ -10,11 +10,13 @@ use bytes::Bytes;
 use log::{info, warn};
 
 use super::{
-    commands::{self, Lifetimes, PAGE_EVENTS, Target},
-    connection::{Connection, Redis, RedisError},
+    commands::{self, PAGE_EVENTS, Target},
+    connection::{Connection, Redis},
     entries,
+    error::RedisError,
     follower::Follower,
     notification,
+    pipeline::Lifetimes,
 };
 use crate::{
     event::{self, End, ErrorCode, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript},

@@ -25,9 +25,10 @@ use tokio::{
 };
 
 use super::{
-    commands::{self, InboxRequest, LEASE_TTL, PAGE_EVENTS},
+    commands::{self, LEASE_TTL, PAGE_EVENTS},
     connection::Redis,
     entries::{self, Outline, Page},
+    inbox::{self, InboxRequest},
     notification::{self, Notification},
     pubsub::{PubSub, Subscription},
 };
@@ -284,10 +285,10 @@ impl Source for StoredLog {
         let (id, leader) = (self.id, self.leader.clone());
         async move {
             let followers = followers.ok_or(Unavailable)?;
-            let stop = commands::stop(id, &leader, followers.request_ttl);
+            let stop = inbox::stop(id, &leader, followers.request_ttl);
             let asked = followers.redis.ask_twice(&stop).await;
             let (answers, _) = asked.map_err(|_| Unavailable)?;
-            if commands::sent(&answers) {
+            if inbox::sent(&answers) {
                 Ok(())
             } else {
                 Err(Unavailable)

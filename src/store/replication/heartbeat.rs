@@ -16,10 +16,13 @@ use redis::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    commands::{self, INBOX_REQUESTS, InboxRequest, LEASE_TTL, Lifetimes},
-    connection::{Connection, Redis, RedisError},
+    commands::{self, LEASE_TTL},
+    connection::{Connection, Redis},
+    error::RedisError,
     failover::{self, Cause},
     follower::{Follower, Followers},
+    inbox::{self, InboxRequest, REQUESTS_LIMIT},
+    pipeline::{Lifetimes, pipeline},
     pubsub::PubSub,
 };
 use crate::store::{local_log::StopRequest, memory::Memory};
@@ -88,17 +91,17 @@ impl Heartbeat {
         }
         let leaders: Vec<(&str, Vec<InboxRequest>)> = read_marks.into_iter().collect();
 
-        let mut pipe = commands::pipeline();
+        let mut pipe = pipeline();
         let replica = self.redis.replica();
         commands::renew_lease(&mut pipe, replica);
         // If this beat fails, they may not be removed, and are executed again; that is harmless.
-        commands::read_inbox(&mut pipe, replica, std::mem::take(&mut seen.done));
+        inbox::read(&mut pipe, replica, std::mem::take(&mut seen.done));
         for (leader, _) in &leaders {
             commands::is_leased(&mut pipe, leader);
         }
         for (leader, marks) in &leaders {
             if !marks.is_empty() {
-                commands::send(&mut pipe, leader, marks.iter().copied(), LEASE_TTL);
+                inbox::send(&mut pipe, leader, marks.iter().copied(), LEASE_TTL);
             }
         }
         let mut answers = self.redis.ask(connection, &pipe).await?.into_iter();
@@ -119,20 +122,20 @@ impl Heartbeat {
         Ok(())
     }
 
-    async fn read_inbox(&self, connection: &Connection, inbox: Option<Value>, seen: &mut Seen) {
-        match commands::inbox_requests(inbox.unwrap_or(Value::Nil)) {
+    async fn read_inbox(&self, connection: &Connection, answer: Option<Value>, seen: &mut Seen) {
+        match inbox::requests(answer.unwrap_or(Value::Nil)) {
             Ok(requests) => {
                 seen.done = requests.len();
                 for request in requests.into_iter().flatten() {
                     self.apply(request);
                 }
-                if seen.done == INBOX_REQUESTS {
+                if seen.done == REQUESTS_LIMIT {
                     self.pubsub.ring_inbox();
                 }
             }
             Err(_) => {
                 warn!("the inbox of this replica has the wrong type and is cleared");
-                let clear = commands::clear_inbox(self.redis.replica());
+                let clear = inbox::clear(self.redis.replica());
                 let _ = self.redis.ask(connection, &clear).await;
             }
         }

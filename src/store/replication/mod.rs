@@ -14,12 +14,16 @@ mod claims;
 mod commands;
 mod connection;
 mod entries;
+mod error;
 mod failover;
 mod follower;
 mod heartbeat;
+mod inbox;
 mod leader;
 mod notification;
+mod pipeline;
 mod pubsub;
+mod stored_claim;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -33,12 +37,14 @@ use uuid::Uuid;
 
 use self::{
     claims::{Attempt, Claims},
-    commands::{Claim, Lifetimes},
-    connection::{Redis, RedisError},
+    connection::Redis,
+    error::RedisError,
     follower::Followers,
     heartbeat::Heartbeat,
     leader::Leader,
+    pipeline::Lifetimes,
     pubsub::PubSub,
+    stored_claim::Claim,
 };
 use super::{
     error::{CreateError, Unavailable},

@@ -22,6 +22,7 @@ use super::{
     backoff::Backoff,
     commands,
     connection::{Redis, STABLE_AFTER},
+    inbox,
 };
 use crate::event::ReplyId;
 
@@ -174,7 +175,7 @@ impl Listener {
         let client = self.redis.client();
         let opened = client.get_multiplexed_async_connection_with_config(&config);
         let mut connection = opened.await?;
-        let inbox = commands::inbox(self.redis.replica());
+        let inbox = inbox::key(self.redis.replica());
         connection.subscribe(inbox).await?;
         self.pubsub.ring_inbox();
         // A subscriber that comes from here on is in the channel of changes.
@@ -292,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_on_another_channel_is_about_the_inbox() {
         let pubsub = pubsub();
-        receive(&pubsub, commands::inbox("name"), "");
+        receive(&pubsub, inbox::key("name"), "");
         pubsub.inbox().await;
     }
 }
