@@ -58,10 +58,11 @@ impl Seq {
     /// The cursor of a viewer that has seen nothing.
     pub const ZERO: Self = Self(0);
 
-    /// The number that follows.
+    /// The number that follows. The largest number, which a client may send as its cursor, follows
+    /// itself; no log is that long.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

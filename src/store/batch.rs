@@ -82,9 +82,10 @@ impl Batch {
     /// The event that follows `cursor`; `None` if it is not in this batch.
     pub(super) fn next(&self, cursor: Seq) -> Option<Next> {
         let index = usize::try_from(cursor.0.checked_sub(self.after.0)?).ok()?;
+        let bytes = self.events.get(index)?.clone();
         Some(Next::Event {
             seq: cursor.next(),
-            bytes: self.events.get(index)?.clone(),
+            bytes,
             last: self.ended && index + 1 == self.events.len(),
         })
     }

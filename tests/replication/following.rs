@@ -80,6 +80,10 @@ async fn a_cursor_ahead_of_a_running_reply_waits_on_another_replica_too() {
     let mut ahead = there.events(&path, 5).await;
     let ping = ahead.next().await.unwrap();
     assert_eq!((ping.name.as_str(), ping.id), ("ping", 5));
+    for app in [&here, &there] {
+        let ping = app.events(&path, u64::MAX).await.next().await.unwrap();
+        assert_eq!((ping.name.as_str(), ping.id), ("ping", u64::MAX));
+    }
     here.steps.release(10_000);
     assert_eq!(ahead.rest().await[0].id, 6);
 }

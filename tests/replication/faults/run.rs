@@ -22,7 +22,7 @@ use super::{
 /// The viewers of each reply.
 pub const VIEWERS: usize = 4;
 /// When a reply that has not ended is given up. Ends that come later than the bound are counted in the
-/// report; this tells a slow machine from a viewer that would wait for ever.
+/// report; this tells a slow machine from a viewer that would wait forever.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// When a stop is too late, on a slow machine too.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
