@@ -151,7 +151,8 @@ impl RemoteLog {
     }
 
     /// Appends the events of `batch` that are not here yet, and drops the oldest ones if the tail
-    /// becomes too long. After the `end` nothing is appended.
+    /// becomes too long. After the `end` nothing is appended. An `end` at or before the last
+    /// event here proves that the stored log is another one: every reader is closed.
     ///
     /// # Errors
     ///
@@ -160,17 +161,23 @@ impl RemoteLog {
         let wakers = {
             let mut state = self.state.lock();
             let Position { seq: last, ended } = state.tail.position();
-            if ended || batch.position().seq <= last {
+            if ended {
                 return Ok(());
             }
-            if batch.after > last {
+            let Position { seq: newest, ended } = batch.position();
+            if newest <= last && ended {
+                state.invalid = true;
+            } else if newest <= last {
+                return Ok(());
+            } else if batch.after > last {
                 return Err(Gap);
+            } else {
+                let events = batch.events_after(last);
+                state.tail.events.extend_from_slice(events);
+                state.tail.ended = ended;
+                state.tail_bytes += events.iter().map(Bytes::len).sum::<usize>();
+                state.trim_front(TAIL_EVENTS_LIMIT, TAIL_BYTES_LIMIT);
             }
-            let events = batch.events_after(last);
-            state.tail.events.extend_from_slice(events);
-            state.tail.ended = batch.ended;
-            state.tail_bytes += events.iter().map(Bytes::len).sum::<usize>();
-            state.trim_front(TAIL_EVENTS_LIMIT, TAIL_BYTES_LIMIT);
             state.readers.take_waiting()
         };
         wakers.wake();

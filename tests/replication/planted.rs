@@ -284,3 +284,63 @@ async fn a_log_with_a_gap_whose_leader_is_lost_ends_before_the_gap() {
     assert_eq!(events.last().unwrap().id, 11);
     assert_eq!(text_of(&events).len(), 9 * 1024);
 }
+
+/// An `end` of another replica behind `last`, and the event of a fenced leader behind that.
+async fn plant_end_and_more(redis: &Redis, key: &str, last: u64) {
+    let lost = json!({"status": "failed", "finish_reason": null, "model": null, "usage": null,
+        "bytes": 0, "sha256": "", "ms": {"first": null, "total": 1},
+        "error": {"code": "producer_lost", "message": "lost", "retryable": true}});
+    let end = event(last + 1, "end", &lost.to_string());
+    let more = event(last + 2, "delta", r#"{"text":"more"}"#);
+    for (seq, name, event) in [(last + 1, "end", end), (last + 2, "e", more)] {
+        let entry = format!("{seq}-0");
+        redis.command(&["XADD", key, &entry, name, &event]).await;
+    }
+}
+
+#[actix_web::test]
+async fn what_a_fenced_leader_stored_after_an_end_is_removed_and_its_viewers_are_told() {
+    let redis = Redis::start().await;
+    let [here, there] = pair(&redis).await;
+    let path = here.start("river").await;
+    here.steps.release(5);
+    read_to(&mut here.events(&path, 0).await, 4).await;
+    let last = here.log(&path).await.position().seq.0;
+    plant_end_and_more(&redis, &events_key(&path), last).await;
+    let mut viewer = there.events(&path, last + 2).await;
+    assert_eq!(viewer.next().await.unwrap().name, "ping");
+    // The leader learns of the end with its next append.
+    here.steps.release(10_000);
+    let closed = async { while viewer.next().await.is_some() {} };
+    soon("the stream to be closed", closed).await;
+    let ahead = there
+        .get(&format!("{path}/events?after={}", last + 2))
+        .await;
+    assert_eq!(ahead.json().await["code"], "cursor_ahead");
+}
+
+#[actix_web::test]
+async fn what_a_leader_stored_after_an_end_before_it_was_lost_is_removed_by_the_failover() {
+    const DELTAS: u64 = 20;
+    let redis = Redis::start().await;
+    let path = plant_log(&redis, DELTAS).await;
+    plant_end_and_more(&redis, &events_key(&path), DELTAS + 1).await;
+    let [app]: [TestApp; 1] = replicas(&redis.url(), &[]).await;
+    let last = DELTAS + 1;
+    let mut viewer = app.events(&path, last + 2).await;
+    assert_eq!(viewer.next().await.unwrap().name, "ping");
+    let closed = async { while viewer.next().await.is_some() {} };
+    soon("the stream to be closed", closed).await;
+    let ahead = format!("{path}/events?after={}", last + 2);
+    let told = async {
+        while app.get(&ahead).await.status != 400 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the viewer to be told", told).await;
+    let key = events_key(&path);
+    let length = i64::try_from(last + 1).unwrap();
+    assert_eq!(redis.command(&["XLEN", &key]).await, Answer::Number(length));
+    let events = app.events(&path, 0).await.rest().await;
+    assert_eq!(events.last().unwrap().id, last + 1);
+}

@@ -14,6 +14,7 @@ use super::{
     connection::{Connection, Redis},
     entries,
     error::RedisError,
+    fence,
     follower::Follower,
     notification,
     pipeline::Lifetimes,
@@ -64,6 +65,8 @@ pub(super) async fn fail_over(
     };
     let name = log.id().short();
     if stored.ended {
+        // The leader was lost before it could do so.
+        fence::remove_after(redis, &connection, log.id(), stored.last).await;
         return;
     }
     if stored.last < log.position().seq && !stored.diverged {

@@ -21,7 +21,7 @@ use super::{
     connection::{Connection, FIRST_EPOCH, Redis, State},
     entries,
     error::RedisError,
-    notification,
+    fence, notification,
     pipeline::Lifetimes,
     stored_claim::Claim,
 };
@@ -38,9 +38,6 @@ use crate::{
 /// long log sends at once after Redis has lost it.
 const BATCH_EVENTS_LIMIT: usize = 512;
 const BATCH_BYTES_LIMIT: usize = 256 << 10;
-/// The most pages that are removed after the `end` of another replica; one batch fills half as many.
-/// Bounds the work if another client goes on adding entries.
-const REMOVED_PAGES_LIMIT: usize = 2 * BATCH_EVENTS_LIMIT / PAGE_EVENTS;
 /// The longest pause before a log is resynced again after that has failed.
 const RESYNC_RETRY_LIMIT: Duration = Duration::from_secs(5);
 /// The most resyncs in a row, some seconds long, after which readers of this replica no longer wait for
@@ -276,9 +273,8 @@ impl Leader {
         }
     }
 
-    /// Makes the `end` that another replica has stored the end of the log, and removes what this
-    /// replica has stored after it: Redis refuses the first event of a fenced batch, but not the
-    /// others, and a new follower would take the last one for the newest event of a running reply.
+    /// Makes the `end` that another replica has stored the end of the log, removes what this replica
+    /// has stored after it, and tells followers that may have seen that.
     async fn adopt(
         &self,
         connection: &Connection,
@@ -287,7 +283,7 @@ impl Leader {
         end: Bytes,
     ) -> Resync {
         let name = log.id().short();
-        match log.truncate_and_end(after, end) {
+        match log.truncate_and_end(after, end.clone()) {
             Ok(()) => {
                 warn!(reply = name.as_str(); "another replica considered this one dead and ended the reply");
             }
@@ -297,18 +293,14 @@ impl Leader {
                 warn!(reply = name.as_str(), cause = cause.as_str(); "another replica ended the reply; its viewers here continue");
             }
         }
-        for _ in 0..REMOVED_PAGES_LIMIT {
-            let read = commands::read(log.id(), after.next(), PAGE_EVENTS);
-            let Ok(answers) = self.redis.ask(connection, &read).await else {
-                break;
-            };
-            // Only ids that were read: numbers prove nothing about how many there are.
-            let ids = entries::ids(answers);
-            let delete = commands::delete(log.id(), &ids);
-            if ids.is_empty() || self.redis.ask(connection, &delete).await.is_err() {
-                break;
-            }
-        }
+        fence::remove_after(&self.redis, connection, log.id(), after.next()).await;
+        let last = Batch {
+            after,
+            events: vec![end],
+            ended: true,
+        };
+        let notify = commands::notify(log.id(), &notification::encode(&last));
+        let _ = self.redis.ask(connection, &notify).await;
         Resync::EndedElsewhere
     }
 

@@ -16,6 +16,7 @@ mod connection;
 mod entries;
 mod error;
 mod failover;
+mod fence;
 mod follower;
 mod heartbeat;
 mod inbox;

@@ -299,6 +299,19 @@ fn a_batch_that_would_leave_a_gap_is_refused() {
     assert_eq!(log.position(), running_at(3));
 }
 
+#[test]
+fn an_end_where_other_events_are_closes_the_readers() {
+    for end in [3, 4, 5] {
+        let log = Stored::new(&EVENTS, true).log(batch(0, &EVENTS[..5], false));
+        let mut reader = reader(&log);
+        assert_eq!(reader.read_after(Seq(5)).now_or_never(), None);
+        log.append(&batch(end - 1, &["end"], true)).unwrap();
+        assert!(log.is_invalid(), "an end at {end}");
+        assert_eq!(reader.read_after(Seq(5)).now_or_never(), Some(Next::Closed));
+        assert!(!log.position().ended);
+    }
+}
+
 #[tokio::test]
 async fn the_tail_is_bounded_by_number_and_by_size() {
     let stored = Stored::new(&[], false);
