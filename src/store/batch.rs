@@ -80,6 +80,7 @@ impl Batch {
     }
 
     /// The event that follows `cursor`; `None` if it is not in this batch.
+    #[inline]
     pub(super) fn next(&self, cursor: Seq) -> Option<Next> {
         let index = usize::try_from(cursor.0.checked_sub(self.after.0)?).ok()?;
         let bytes = self.events.get(index)?.clone();

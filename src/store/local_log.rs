@@ -298,6 +298,7 @@ impl State {
     }
 
     /// The event after `cursor`; `None` if it is still to come.
+    #[inline]
     fn next(&self, cursor: Seq) -> Option<Next> {
         if cursor < self.committed {
             return self.events.next(cursor);
@@ -329,6 +330,7 @@ impl LocalReader {
     }
 
     /// As [`Reader::poll_next`](super::Reader::poll_next).
+    #[inline]
     pub(super) fn poll_next(&self, cursor: Seq, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.log.state.lock();
         match state.next(cursor) {

@@ -22,6 +22,7 @@ impl Reader {
     /// The event after `cursor`; while there is none, the task is woken when there may be one.
     ///
     /// [`Next::Closed`] is final. A cursor ahead of a running log waits until the log gets there.
+    #[inline]
     pub fn poll_next(&mut self, cursor: Seq, cx: &mut Context<'_>) -> Poll<Next> {
         match &mut self.0 {
             Kind::Local(reader) => reader.poll_next(cursor, cx),
@@ -30,6 +31,7 @@ impl Reader {
     }
 
     /// As [`Reader::poll_next`], to await.
+    #[inline]
     pub async fn read_after(&mut self, cursor: Seq) -> Next {
         std::future::poll_fn(|cx| self.poll_next(cursor, cx)).await
     }
