@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -214,8 +214,20 @@ struct Driver {
     profile: PathBuf,
 }
 
+/// How often a driver is started before the test fails.
+const START_ATTEMPTS: usize = 3;
+
 impl Driver {
+    /// A driver on a port of its own choice. It exits if another process takes that port first, so
+    /// that several attempts are made.
     fn start() -> Self {
+        (0..START_ATTEMPTS)
+            .find_map(|_| Self::try_start())
+            .expect("chromedriver does not say on which port it listens")
+    }
+
+    /// `None` if the driver exits before it listens.
+    fn try_start() -> Option<Self> {
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -246,11 +258,12 @@ impl Driver {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             profile,
         };
-        let port = told.recv_timeout(DEADLINE);
-        driver
-            .addr
-            .set_port(port.expect("chromedriver did not say on which port it listens"));
-        driver
+        match told.recv_timeout(DEADLINE) {
+            Ok(port) => driver.addr.set_port(port),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => panic!("chromedriver does not start"),
+        }
+        Some(driver)
     }
 
     async fn connect(&self) -> Client {

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use rasta_stream::simulator::{JournalEvent, Record};
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{
@@ -50,9 +51,13 @@ async fn a_roll_out_of_three_replicas_under_two_hundred_live_replies_tears_none(
     }
     let asked = async {
         let journal = cluster.journal();
-        journal.wait_for(|_| journal.open() == REPLIES).await;
+        let is_request = |record: &&Record| matches!(record.event, JournalEvent::Request { .. });
+        journal
+            .wait_for(|records| records.iter().filter(is_request).count() == REPLIES)
+            .await;
     };
-    soon("all replies to run", asked).await;
+    soon("all replies to be asked for", asked).await;
+    assert!(cluster.journal().open() > 0, "none runs any more");
 
     let begun = Instant::now();
     let mut old = Vec::new();
