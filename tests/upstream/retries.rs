@@ -68,6 +68,22 @@ async fn a_wait_beyond_the_time_limit_fails_the_reply_at_once() {
     assert_eq!(notices(&events), Vec::<&Value>::new());
 }
 
+/// Asserts that the reply fails after one request, although there is another deployment.
+async fn fails_at_once(scenario: &str) -> Vec<Event> {
+    let deployment = format!("sim-{scenario}");
+    let setup = Setup {
+        deployment: &deployment,
+        more: &["second"],
+        ..Setup::default()
+    };
+    let app = spawn_app_with(setup).await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["status"], "failed", "{scenario}");
+    let asked = requests(&app.simulator.journal().records()).len();
+    assert_eq!(asked, 1, "{scenario}");
+    events
+}
+
 #[actix_web::test]
 async fn errors_that_a_retry_cannot_fix_are_not_retried() {
     for scenario in [
@@ -76,41 +92,15 @@ async fn errors_that_a_retry_cannot_fix_are_not_retried() {
         "deployment-not-found",
         "bad-request",
     ] {
-        let deployment = format!("sim-{scenario}");
-        let setup = Setup {
-            deployment: &deployment,
-            more: &["second"],
-            ..Setup::default()
-        };
-        let app = spawn_app_with(setup).await;
-        let events = app.stream("river").await.rest().await;
-        assert_eq!(proven(&events)["status"], "failed", "{scenario}");
-        assert_eq!(
-            requests(&app.simulator.journal().records()).len(),
-            1,
-            "{scenario}"
-        );
+        fails_at_once(scenario).await;
     }
 }
 
 #[actix_web::test]
 async fn nothing_is_retried_once_text_was_shown() {
     for scenario in ["truncated", "reset", "error-in-stream"] {
-        let deployment = format!("sim-{scenario}");
-        let setup = Setup {
-            deployment: &deployment,
-            more: &["second"],
-            ..Setup::default()
-        };
-        let app = spawn_app_with(setup).await;
-        let events = app.stream("river").await.rest().await;
-        assert_eq!(proven(&events)["status"], "failed", "{scenario}");
-        assert!(!text_of(&events).is_empty());
-        assert_eq!(
-            requests(&app.simulator.journal().records()).len(),
-            1,
-            "{scenario}"
-        );
+        let events = fails_at_once(scenario).await;
+        assert!(!text_of(&events).is_empty(), "{scenario}");
     }
 }
 
