@@ -5,6 +5,9 @@
 //! dialect a deployment speaks. The forms of an error are common to all of them.
 
 pub mod chat_completions;
+mod content_filter;
 pub mod error_object;
+mod model_names;
+mod surrogates;
 
 pub(super) use self::chat_completions::{Normalizer, Request};

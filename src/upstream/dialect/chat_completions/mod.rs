@@ -7,32 +7,32 @@
 //! This module knows nothing of connections or of time, and makes no events.
 
 mod request;
-mod surrogates;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 pub(in crate::upstream) use self::request::Request;
-use self::{surrogates::SurrogateDecoder, wire::WireChunk};
+use self::wire::WireChunk;
 use crate::{
     event::{ErrorCode, FinishReason},
     upstream::{
         chunk::{Chunk, Progress},
-        dialect::error_object,
+        dialect::{
+            content_filter::retracts, error_object, model_names::ModelNames,
+            surrogates::SurrogateDecoder,
+        },
         fault::Fault,
-        secrets::{ModelName, Secrets},
+        secrets::Secrets,
     },
 };
 
 /// Turns frames into chunks, and keeps what one frame needs of the frames before it.
 #[derive(Debug, Default)]
 pub struct Normalizer {
-    secrets: Secrets,
-    /// The JSON of the last model's name.
-    model: String,
+    models: ModelNames,
     surrogates: SurrogateDecoder,
 }
 
@@ -40,7 +40,7 @@ impl Normalizer {
     /// Makes a normalizer for the response to a request that carried these credentials.
     pub(in crate::upstream) fn new(secrets: Secrets) -> Self {
         Self {
-            secrets,
+            models: ModelNames::new(secrets),
             ..Self::default()
         }
     }
@@ -86,7 +86,7 @@ impl Normalizer {
 
     fn take(&mut self, wire: WireChunk<'_>, chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
         let mut chunk = Chunk {
-            model: wire.model.and_then(|model| self.new_model(model)),
+            model: wire.model.and_then(|model| self.models.read(model)),
             // Null in every chunk but the last. An unknown form counts as absent.
             usage: wire
                 .usage
@@ -127,16 +127,6 @@ impl Normalizer {
         chunks.push(chunk);
         fault.map_or(Ok(Progress::More), Err)
     }
-
-    /// The model's name, if it differs from the last chunk's.
-    fn new_model(&mut self, json: &RawValue) -> Option<ModelName> {
-        if json.get() == self.model {
-            return None;
-        }
-        json.get().clone_into(&mut self.model);
-        let name: String = serde_json::from_str(json.get()).ok()?;
-        ModelName::accept(&name, &self.secrets)
-    }
 }
 
 /// Appends `more` to `text`; moves it where there is none yet, which is nearly always.
@@ -167,21 +157,6 @@ fn finish_reason(json: &RawValue) -> Result<Option<FinishReason>, Fault> {
             ErrorCode::UpstreamProtocol,
             "unknown finish reason",
         )),
-    }
-}
-
-/// Whether any category of a filter's verdict says `filtered`. The blocklists are an object or an
-/// array of objects. An `error` in place of a verdict retracts nothing.
-fn retracts(verdict: &RawValue) -> bool {
-    let is_filtered = |verdict: &Value| verdict["filtered"] == Value::Bool(true);
-    match serde_json::from_str(verdict.get()) {
-        Ok(Value::Object(categories)) => categories.values().any(|category| {
-            is_filtered(category)
-                || category
-                    .as_array()
-                    .is_some_and(|list| list.iter().any(is_filtered))
-        }),
-        _ => false,
     }
 }
 

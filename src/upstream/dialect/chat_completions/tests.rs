@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::upstream::secrets::ModelName;
 
 fn read(normalizer: &mut Normalizer, data: &str) -> Chunk {
     let mut chunks = Vec::new();

@@ -1,14 +1,12 @@
 //! The wire form of a `chat.completion.chunk`: every field is optional, and fields that are seldom
 //! needed stay raw JSON.
 
-use std::fmt;
-
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
     event::ErrorCode,
-    upstream::{cause::Cause, fault::Fault},
+    upstream::{cause::Cause, dialect::surrogates::WireText, fault::Fault},
 };
 
 /// Raw fields are parsed lazily and may hold any JSON type.
@@ -62,26 +60,4 @@ pub(super) struct WireDelta {
     pub(super) content: Option<WireText>,
     #[serde(default)]
     pub(super) refusal: Option<WireText>,
-}
-
-/// A JSON string as WTF-8, which can hold half a surrogate pair where `String` cannot. serde_json
-/// returns such strings as bytes only.
-pub(super) struct WireText(pub(super) Vec<u8>);
-
-impl<'de> Deserialize<'de> for WireText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = WireText;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<WireText, E> {
-                Ok(WireText(bytes.to_vec()))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
 }

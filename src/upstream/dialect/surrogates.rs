@@ -1,7 +1,33 @@
-//! Surrogate pairs that are split over two chunks.
+//! Strings that hold half a surrogate pair, and pairs that are split over two chunks.
 //!
-//! A server that counts in UTF-16 may cut a surrogate pair in two. JSON can express surrogate a pair, but
-//! a `String` cannot hold it. WTF-8 can: it is UTF-8 in which a lone surrogate takes three bytes.
+//! A server that counts in UTF-16 may cut a surrogate pair in two. JSON can express half a pair, but a
+//! `String` cannot hold it. WTF-8 can: it is UTF-8 in which a lone surrogate takes three bytes.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, de::Visitor};
+
+/// A JSON string as WTF-8. serde_json returns strings that may hold half a surrogate pair as bytes
+/// only.
+pub(super) struct WireText(pub(super) Vec<u8>);
+
+impl<'de> Deserialize<'de> for WireText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = WireText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<WireText, E> {
+                Ok(WireText(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
 
 /// Decodes WTF-8 into text, and keeps a high surrogate until its low one comes.
 #[derive(Debug, Default)]
