@@ -214,6 +214,9 @@ async fn a_claim_of_another_type_is_a_key_that_was_used_for_something_else() {
     assert!(connections(&redis).await <= before + 5);
 }
 
+/// The most events that one script plants.
+const SCRIPT_EVENTS: u64 = 1000;
+
 /// Plants a log with a leader that does not exist, of so many deltas with a KiB of text each.
 async fn plant_log(redis: &Redis, deltas: u64) -> String {
     let id = Uuid::new_v4();
@@ -231,12 +234,19 @@ async fn plant_log(redis: &Redis, deltas: u64) -> String {
             "no-such-replica",
         ])
         .await;
-    let script = "for n = 2, ARGV[1] + 1 do redis.call('XADD', KEYS[1], n .. '-0', 'e', \
-        'id: ' .. n .. '\\nevent: delta\\ndata: {\"text\":\"' .. ARGV[2] .. '\"}\\n\\n') end";
+    let script = "for n = ARGV[1], ARGV[2] do redis.call('XADD', KEYS[1], n .. '-0', 'e', \
+        'id: ' .. n .. '\\nevent: delta\\ndata: {\"text\":\"' .. ARGV[3] .. '\"}\\n\\n') end";
     let text = "x".repeat(1024);
-    redis
-        .command(&["EVAL", script, "1", &key, &deltas.to_string(), &text])
-        .await;
+    let mut next = 2;
+    while next < deltas + 2 {
+        // Redis answers no replica while a script runs, so no script may take long.
+        let last = (next + SCRIPT_EVENTS).min(deltas + 2) - 1;
+        let (first, last) = (next.to_string(), last.to_string());
+        redis
+            .command(&["EVAL", script, "1", &key, &first, &last, &text])
+            .await;
+        next += SCRIPT_EVENTS;
+    }
     format!("/v1/replies/{id}")
 }
 

@@ -10,6 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::fault::Fault;
+
 /// What one fault did to all its runs.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
@@ -38,6 +40,14 @@ pub struct Row {
     /// Answers to a POST that were no reply, after which it was repeated.
     pub refused_posts: BTreeMap<u16, usize>,
     pub violations: Vec<String>,
+}
+
+impl Row {
+    /// Whether the fault struck less than a fifth of the replies. A fault that strikes between
+    /// replies shows nothing.
+    pub fn struck_too_few(&self, fault: Fault) -> bool {
+        fault.strikes() && self.struck * 5 < self.runs
+    }
 }
 
 impl Row {

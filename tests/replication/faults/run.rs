@@ -210,13 +210,27 @@ impl Run {
         None
     }
 
+    /// Sends a DELETE, and again while the replica cannot reach Redis, as a client may. Gives the
+    /// answer's status and when the DELETE was sent.
+    async fn delete(&self, at: usize, path: &str) -> (u16, Instant) {
+        let door = self.doors[at % self.doors.len()];
+        let begun = Instant::now();
+        loop {
+            let since = Instant::now();
+            let answer = ask(door, "DELETE", path, &[], "").await;
+            let status = answer.map_or(0, |(head, _)| head.status);
+            if status != 503 || begun.elapsed() > PATIENCE {
+                return (status, since);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Stops the reply at some event of its; gives the time to upstream's end, if it was not there before.
     async fn stop(&self, at: usize, path: &str) -> Result<Option<Duration>, String> {
         let length = u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX);
         let early = rand::rng().random_range(0..length);
         sleep(Duration::from_millis(early)).await;
-        let since = Instant::now();
-        let door = self.doors[at % self.doors.len()];
         let gone = async {
             let mut ending = None;
             let seen = self.journal.wait_for(|records| {
@@ -235,11 +249,10 @@ impl Run {
                 ending.is_some()
             });
             let in_time = tokio::time::timeout(PATIENCE, seen).await.is_ok();
-            (in_time, ending, since.elapsed())
+            (in_time, ending, Instant::now())
         };
-        let (answer, (in_time, ending, time)) =
-            tokio::join!(ask(door, "DELETE", path, &[], ""), gone);
-        let status = answer.map_or(0, |(head, _)| head.status);
+        let ((status, since), (in_time, ending, gone)) = tokio::join!(self.delete(at, path), gone);
+        let time = gone.saturating_duration_since(since);
         if status != 202 {
             return Err(format!("the DELETE was answered with {status}"));
         }
