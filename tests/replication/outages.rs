@@ -340,3 +340,20 @@ async fn when_redis_and_the_leader_are_lost_together_viewers_are_told_and_not_ke
     };
     soon("the reply to be known as lost", gone).await;
 }
+
+#[actix_web::test]
+async fn a_replica_starts_although_redis_does_not_answer_its_first_subscription() {
+    let redis = Redis::start().await;
+    let wire = Proxy::start(redis.addr()).await;
+    wire.set(Which::Sent("subscribe"), Effect::Hold(Way::Down));
+    let url = format!("redis://{}", wire.addr());
+    let settings = [("REDIS_URL", url.as_str())];
+    let mended = async {
+        // The connection for commands, and two attempts to subscribe, of which the first timed out.
+        wire.has_open(|open| *open >= 3).await;
+        wire.lift();
+    };
+    let (replica, ()) = tokio::join!(Replica::start(&settings), mended);
+    let ready = client::send(replica.addr(), "GET", "/readyz", &[], None).await;
+    assert_eq!(ready.status, 200);
+}

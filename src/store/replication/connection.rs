@@ -89,6 +89,24 @@ pub(super) struct Redis {
     reported: Mutex<Option<(RedisError, Instant)>>,
 }
 
+/// Repeats a step of the start while Redis does not answer, at most [`START_ATTEMPTS_LIMIT`] times.
+///
+/// # Errors
+///
+/// The first refusal, or the error of the last attempt.
+pub(super) async fn retry_at_start<T>(
+    step: impl AsyncFn() -> Result<T, RedisError>,
+) -> Result<T, RedisError> {
+    let mut backoff = Backoff::default();
+    loop {
+        sleep(backoff.next(UNREACHABLE_RETRY_LIMIT)).await;
+        match step().await {
+            Err(RedisError::Unreachable(_)) if backoff.attempts() < START_ATTEMPTS_LIMIT => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Redis {
     /// Opens the first connection, and tries every command on it.
     ///
@@ -103,14 +121,8 @@ impl Redis {
             exclusive: Semaphore::new(EXCLUSIVE_LIMIT),
             reported: Mutex::default(),
         };
-        let mut backoff = Backoff::default();
-        let first = loop {
-            sleep(backoff.next(UNREACHABLE_RETRY_LIMIT)).await;
-            match redis.connect(FIRST_EPOCH).await {
-                Err(RedisError::Unreachable(_)) if backoff.attempts() < START_ATTEMPTS_LIMIT => {}
-                connected => break connected.map_err(|error| error.to_string())?,
-            }
-        };
+        let first = retry_at_start(|| redis.connect(FIRST_EPOCH)).await;
+        let first = first.map_err(|error| error.to_string())?;
         redis.state.send_replace(State::Up(first));
         Ok(redis)
     }

@@ -38,7 +38,7 @@ use uuid::Uuid;
 
 use self::{
     claims::{Attempt, Claims},
-    connection::Redis,
+    connection::{Redis, retry_at_start},
     error::RedisError,
     follower::Followers,
     heartbeat::Heartbeat,
@@ -99,8 +99,9 @@ impl Replication {
         let replica = Uuid::new_v4().to_string();
         let redis = Arc::new(Redis::open(options, &replica).await?);
         let (pubsub, listener) = PubSub::new(Arc::clone(&redis));
-        let listening = listener.open().await;
-        let listening = listening.map_err(|error| RedisError::from(&error).to_string())?;
+        let listen = async || listener.open().await.map_err(|error| (&error).into());
+        let listening = retry_at_start(listen).await;
+        let listening = listening.map_err(|error: RedisError| error.to_string())?;
         let claims = Claims::new(Arc::clone(&redis), memory.clone(), lifetimes);
         let claims = Arc::new(claims);
         let leader = Leader::new(Arc::clone(&redis), Arc::clone(&claims), lifetimes);
