@@ -19,7 +19,7 @@ use self::settings::Settings;
 pub use self::{error::ConfigError, flags::FlagError, upstream::UpstreamConfig};
 use crate::{
     generation, store,
-    upstream::{IdentityOptions, ModelOptions},
+    upstream::{IdentityOptions, ModelOptions, ReasoningSummary},
 };
 
 /// A configuration with which the program can start.
@@ -70,6 +70,7 @@ impl Config {
                 max_output_tokens: settings.max_output_tokens,
                 temperature: settings.temperature,
                 reasoning_effort: settings.reasoning_effort,
+                reasoning_summary: settings.reasoning_summary.into(),
                 first_byte: settings.first_byte_seconds,
             },
             limits: generation::Limits {
@@ -77,6 +78,8 @@ impl Config {
                 stall: settings.stall_seconds,
                 total: settings.max_reply_seconds,
                 bytes: settings.max_reply_bytes,
+                reasoning_bytes: Option::<ReasoningSummary>::from(settings.reasoning_summary)
+                    .map(|_| settings.max_reply_bytes),
                 idle_reader: settings.idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },

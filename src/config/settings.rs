@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
 use super::value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word};
-use crate::logging;
+use crate::{logging, upstream::ReasoningSummary};
 
 /// The scope of tokens in Azure's public cloud.
 const DEFAULT_SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -99,6 +99,18 @@ pub struct Settings {
     #[arg(long, env = "REASONING_EFFORT", value_name = "EFFORT", value_parser = word)]
     pub reasoning_effort: Option<String>,
 
+    /// Whether viewers get the model's reasoning, and how much of it to ask for; auto is as much as
+    /// the model can
+    #[arg(
+        long,
+        env = "REASONING_SUMMARY",
+        value_name = "SUMMARY",
+        value_enum,
+        default_value = "off",
+        ignore_case = true
+    )]
+    pub reasoning_summary: SummaryMode,
+
     /// The most characters of a conversation that are sent; older messages are left out
     #[arg(long, env = "MAX_HISTORY_CHARS", value_name = "N", default_value_t = 200_000,
         value_parser = from_1_to::<1_000_000_000>)]
@@ -133,7 +145,7 @@ pub struct Settings {
     #[arg(long, env = "FIRST_BYTE_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub first_byte_seconds: Duration,
 
-    /// The longest wait from then to the first delta (models think)
+    /// The longest wait from then, or from the model's last reasoning, to the first delta
     #[arg(long, env = "FIRST_DELTA_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     pub first_delta_seconds: Duration,
 
@@ -246,4 +258,28 @@ pub enum AuthMode {
     Entra,
     /// Not at all
     None,
+}
+
+/// Whether viewers get the model's reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryMode {
+    /// None of it
+    Off,
+    /// As much as the model can tell
+    Auto,
+    /// In the short form
+    Concise,
+    /// In the long form
+    Detailed,
+}
+
+impl From<SummaryMode> for Option<ReasoningSummary> {
+    fn from(mode: SummaryMode) -> Self {
+        match mode {
+            SummaryMode::Off => None,
+            SummaryMode::Auto => Some(ReasoningSummary::Auto),
+            SummaryMode::Concise => Some(ReasoningSummary::Concise),
+            SummaryMode::Detailed => Some(ReasoningSummary::Detailed),
+        }
+    }
 }

@@ -1,27 +1,42 @@
-//! Reads our own encoded events back: the text of a reply, its end, and when it was accepted.
+//! Reads our own encoded events back: what a reply says, its end, and when it was accepted.
 //!
 //! It reads only what [`encode`](super::encode) writes. It is no general SSE decoder.
 
 use serde::Deserialize;
 
-use super::{created::Created, end::End, transcript::Transcript};
+use super::{created::Created, end::End, reply_event::Why, transcript::Transcript};
 
-/// Decodes a reply's encoded events, in order: the text after the last `replace`, and the `end` if
-/// it is among them.
-///
-/// Anything that is not one of our events is skipped.
-pub fn decode_text<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> (String, Option<End>) {
-    let mut text = String::new();
-    let mut end = None;
-    for event in events {
-        match name_and_data(event) {
-            Some((b"delta", data)) => text.push_str(&text_of(data)),
-            Some((b"replace", data)) => text = text_of(data),
-            Some((b"end", data)) => end = serde_json::from_slice(data).ok(),
-            _ => {}
+/// What the events of a reply say, taken together.
+#[derive(Debug, Default, PartialEq)]
+pub struct Content {
+    /// The text after the last `replace`.
+    pub text: String,
+    /// The model's reasoning, after the last `replace` by the content filter.
+    pub reasoning: String,
+    /// The `end`, if it is among the events.
+    pub end: Option<End>,
+}
+
+impl Content {
+    /// Decodes a reply's encoded events, in order. Anything that is not one of our events is skipped.
+    pub fn decode<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut content = Self::default();
+        for event in events {
+            match name_and_data(event) {
+                Some((b"delta", data)) => content.text.push_str(&text_of(data)),
+                Some((b"reasoning", data)) => content.reasoning.push_str(&text_of(data)),
+                Some((b"replace", data)) => {
+                    content.text = text_of(data);
+                    if is_retraction(data) {
+                        content.reasoning.clear();
+                    }
+                }
+                Some((b"end", data)) => content.end = serde_json::from_slice(data).ok(),
+                _ => {}
+            }
         }
+        content
     }
-    (text, end)
 }
 
 /// Adds an encoded event to the transcript of the events before it.
@@ -35,13 +50,22 @@ pub fn replay(event: &[u8], transcript: &mut Transcript) {
     }
 }
 
-/// The text in the data of a `delta` or a `replace`; empty if the data is not ours.
+/// The text in the data of a `delta`, a `reasoning` or a `replace`; empty if the data is not ours.
 fn text_of(data: &[u8]) -> String {
     #[derive(Deserialize)]
     struct TextData {
         text: String,
     }
     serde_json::from_slice(data).map_or_else(|_| String::new(), |data: TextData| data.text)
+}
+
+/// Whether the data of a `replace` says that the content filter objected.
+fn is_retraction(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct WhyData {
+        why: Why,
+    }
+    serde_json::from_slice(data).is_ok_and(|data: WhyData| data.why == Why::ContentFilter)
 }
 
 /// Decodes when the reply was accepted from its `start`; `None` for any other event.

@@ -17,8 +17,9 @@ struct StartData {
     created: Created,
 }
 
+/// The data of a `delta` or a `reasoning`.
 #[derive(Serialize)]
-struct DeltaData<'a> {
+struct TextData<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pad: Option<&'a str>,
@@ -36,7 +37,8 @@ struct PingData {
 }
 
 impl ReplyEvent {
-    /// Appends the encoded event to `out`. Only a delta carries the `pad`.
+    /// Appends the encoded event to `out`. Only the model's own words, a `delta` or a `reasoning`,
+    /// carry the `pad`.
     pub fn encode(&self, seq: Seq, pad: Option<&Pad>, out: &mut Vec<u8>) {
         write_fields(seq, self.name(), out);
         match self {
@@ -49,8 +51,8 @@ impl ReplyEvent {
                     out,
                 );
             }
-            Self::Delta { text } => write_json(
-                &DeltaData {
+            Self::Delta { text } | Self::Reasoning { text } => write_json(
+                &TextData {
                     text,
                     pad: pad.map(Pad::as_str),
                 },

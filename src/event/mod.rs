@@ -22,7 +22,7 @@ mod tests;
 
 pub use self::{
     created::Created,
-    decode::{decode_created, decode_text, replay},
+    decode::{Content, decode_created, replay},
     encode::encode_ping,
     end::{
         CompletionTokensDetails, End, FinishReason, PromptTokensDetails, Status, StopReason,

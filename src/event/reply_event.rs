@@ -26,6 +26,11 @@ pub enum ReplyEvent {
         /// Why it was replaced.
         why: Why,
     },
+    /// What the model reports of its reasoning, with `REASONING_SUMMARY` only. Never part of the text.
+    Reasoning {
+        /// Never empty.
+        text: String,
+    },
     /// A message to the person who waits.
     Notice(Notice),
     /// Exactly once, always last.
@@ -40,6 +45,7 @@ impl ReplyEvent {
             Self::Start { .. } => "start",
             Self::Delta { .. } => "delta",
             Self::Replace { .. } => "replace",
+            Self::Reasoning { .. } => "reasoning",
             Self::Notice(_) => "notice",
             Self::End(_) => "end",
         }
@@ -92,4 +98,6 @@ pub enum NoticeCode {
     Retrying,
     /// The request goes to another deployment: one is busy or unreachable.
     OtherDeployment,
+    /// The rest of the model's reasoning is left out: it is longer than `MAX_REPLY_BYTES`.
+    ReasoningTrimmed,
 }

@@ -74,25 +74,34 @@ fn pads_vary_in_length_within_their_bound() {
 }
 
 #[test]
-fn a_pad_is_written_into_a_delta() {
+fn a_pad_is_written_into_the_words_of_the_model() {
     let pad = Pad {
         length: 2,
         characters: [b'x'; Pad::MAX],
     };
-    let mut out = Vec::new();
-    ReplyEvent::Delta { text: "a".into() }.encode(Seq(2), Some(&pad), &mut out);
-    assert_eq!(
-        out,
-        b"id: 2\nevent: delta\ndata: {\"text\":\"a\",\"pad\":\"xx\"}\n\n"
-    );
+    let text = || "a".to_owned();
+    for (event, name) in [
+        (ReplyEvent::Delta { text: text() }, "delta"),
+        (ReplyEvent::Reasoning { text: text() }, "reasoning"),
+    ] {
+        let mut out = Vec::new();
+        event.encode(Seq(2), Some(&pad), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!("id: 2\nevent: {name}\ndata: {{\"text\":\"a\",\"pad\":\"xx\"}}\n\n")
+        );
+    }
 }
 
 #[test]
-fn the_decoded_text_is_the_text_after_the_last_replace() {
+fn a_replace_retracts_text_and_reasoning_and_the_proof_is_of_the_text() {
     let events = [
         ReplyEvent::Start {
             reply: ReplyId::random(),
             created: Created::now(),
+        },
+        ReplyEvent::Reasoning {
+            text: "retracted as well".into(),
         },
         ReplyEvent::Delta {
             text: "retracted".into(),
@@ -101,22 +110,29 @@ fn the_decoded_text_is_the_text_after_the_last_replace() {
             text: "One ".into(),
             why: Why::ContentFilter,
         },
+        ReplyEvent::Reasoning {
+            text: "Which ".into(),
+        },
         ReplyEvent::Delta {
             text: "\"love\"".into(),
+        },
+        ReplyEvent::Reasoning {
+            text: "word?".into(),
         },
         ReplyEvent::End(end()),
     ];
     let encoded: Vec<String> = (1..).zip(&events).map(|(n, e)| encoded(e, n)).collect();
-    let (text, decoded_end) = decode_text(encoded.iter().map(String::as_bytes));
-    assert_eq!(text, "One \"love\"");
-    assert_eq!(decoded_end, Some(end()));
+    let content = Content::decode(encoded.iter().map(String::as_bytes));
+    assert_eq!(content.text, "One \"love\"");
+    assert_eq!(content.reasoning, "Which word?");
+    assert_eq!(content.end, Some(end()));
 
     let mut transcript = Transcript::default();
-    transcript.append("retracted");
-    transcript.replace("One ");
-    transcript.append("\"love\"");
+    for event in &encoded {
+        replay(event.as_bytes(), &mut transcript);
+    }
     let mut direct = Transcript::default();
-    direct.append(&text);
+    direct.append(&content.text);
     assert_eq!(transcript.sha256(), direct.sha256());
     assert_eq!(transcript.bytes(), 10);
 }

@@ -2,7 +2,7 @@
 
 use super::{limits::Limits, phase::Phase, run::Run};
 use crate::{
-    event::{ErrorCode, ReplyEvent, Why},
+    event::{ErrorCode, Notice, NoticeCode, ReplyEvent, Why},
     idle_timer::IdleTimer,
     upstream::{self, Chunk, Fault},
 };
@@ -31,6 +31,7 @@ pub(super) async fn follow(
             }
         };
         // Text that came before a fault is kept.
+        let reasoned = run.reasoning_bytes;
         let phase = take(&mut chunks, limits, run, &mut events);
         run.append(&events)?;
         events.clear();
@@ -38,7 +39,7 @@ pub(super) async fn follow(
         if phase != run.phase {
             run.phase = phase;
             silence.restart(phase.silence_limit(limits));
-        } else if phase.any_chunk_ends_silence() {
+        } else if phase.any_chunk_ends_silence() || run.reasoning_bytes > reasoned {
             silence.touch();
         }
         match read {
@@ -68,7 +69,7 @@ async fn next_chunks(
     }
 }
 
-/// Turns chunks into events: a chunk with text is one delta. Returns the phase that the reply is in
+/// Turns chunks into events: a chunk with text is one delta. Reasoning comes before it. Returns the phase that the reply is in
 /// once these events are in the log.
 ///
 /// # Errors
@@ -98,7 +99,13 @@ fn take(
         if let Some(reason) = chunk.finish {
             phase = phase.with_finish(reason);
         }
-        let Some(text) = chunk.text.filter(|_| phase != Phase::Retracted) else {
+        if phase == Phase::Retracted {
+            continue;
+        }
+        if let Some(text) = chunk.reasoning {
+            events.extend(reasoning(text, limits, run));
+        }
+        let Some(text) = chunk.text else {
             continue;
         };
         room = room.checked_sub(text.len() as u64).ok_or_else(|| {
@@ -112,4 +119,19 @@ fn take(
         events.push(ReplyEvent::Delta { text });
     }
     Ok(phase)
+}
+
+/// The event for some more reasoning, if it is shown. The chunk that would exceed the limit becomes
+/// a notice, and those after it become nothing.
+fn reasoning(text: String, limits: &Limits, run: &mut Run) -> Option<ReplyEvent> {
+    let before = run.reasoning_bytes;
+    run.reasoning_bytes += text.len() as u64;
+    let limit = limits.reasoning_bytes?;
+    if run.reasoning_bytes <= limit {
+        return Some(ReplyEvent::Reasoning { text });
+    }
+    (before <= limit).then(|| {
+        let message = "The rest of the model's reasoning was left out: it is too long.".to_owned();
+        ReplyEvent::Notice(Notice::new(NoticeCode::ReasoningTrimmed, message))
+    })
 }

@@ -64,8 +64,8 @@ impl Phase {
         }
     }
 
-    /// Whether a chunk without text ends a silence. While the model thinks it does not: the first
-    /// delta has a deadline that only a delta meets.
+    /// Whether a chunk without text and without reasoning ends a silence. While the model thinks it
+    /// does not: servers send such chunks whether or not the model works.
     pub(super) const fn any_chunk_ends_silence(self) -> bool {
         !matches!(self, Self::Opening | Self::Thinking)
     }
@@ -78,7 +78,7 @@ impl Phase {
     /// In the earlier phases, the [`Fault`] that ends the reply.
     pub(super) fn silence(self) -> Result<(), Fault> {
         let cause = match self {
-            Self::Opening | Self::Thinking => "no delta in FIRST_DELTA_SECONDS",
+            Self::Opening | Self::Thinking => "no delta and no reasoning in FIRST_DELTA_SECONDS",
             Self::Streaming => "no chunk in STALL_SECONDS",
             Self::Tail(_) | Self::Retracted => return Ok(()),
         };

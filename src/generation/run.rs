@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     /// The number of deltas in the text.
     pub(super) deltas: u64,
+    /// The bytes of reasoning that came, shown or not.
+    pub(super) reasoning_bytes: u64,
     /// The time from the acceptance to the first delta.
     pub(super) first_delta: Option<Duration>,
     /// The model's version.
@@ -36,6 +38,7 @@ impl Run {
             accepted,
             phase: Phase::Opening,
             deltas: 0,
+            reasoning_bytes: 0,
             first_delta: None,
             model: None,
             usage: None,

@@ -141,7 +141,7 @@ async fn a_panic_ends_the_reply_as_a_fault_of_ours() {
     .await;
     assert_eq!(code(&log), ErrorCode::Internal);
     assert_eq!(end_of(&log).bytes, 6);
-    assert_eq!(log.snapshot().await.unwrap().text, "before");
+    assert_eq!(log.snapshot().await.unwrap().content.text, "before");
     assert_eq!(store.running(), 0);
 }
 
@@ -166,7 +166,92 @@ async fn silence_before_the_first_delta_and_after_it_have_their_own_patience() {
     let log = played(&[DELTA.as_bytes(), upstream::Reply::SILENCE], &limits).await;
     assert_eq!(code(&log), ErrorCode::UpstreamStalled);
     assert_eq!(begun.elapsed().as_secs(), 7);
-    assert_eq!(log.snapshot().await.unwrap().text, "12345");
+    assert_eq!(log.snapshot().await.unwrap().content.text, "12345");
+}
+
+const REASONING: &str = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"Hm. \"}}]}\n\n";
+
+fn with_reasoning(bytes: u64) -> Limits {
+    Limits {
+        reasoning_bytes: Some(bytes),
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn reasoning_is_an_event_of_its_own_and_no_part_of_the_text() {
+    let both = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"So: \",\"content\":\"Wah\"}}]}\n\n";
+    let parts = [REASONING.as_bytes(), both.as_bytes(), FINISH.as_bytes()];
+    let log = played(&parts, &with_reasoning(100)).await;
+    assert_eq!(
+        names_and_texts(&events(&log).await),
+        ["reasoning Hm. ", "reasoning So: ", "delta Wah"]
+    );
+    assert_eq!(end_of(&log).bytes, 3);
+    let content = log.snapshot().await.unwrap().content;
+    assert_eq!(
+        (content.text.as_str(), content.reasoning.as_str()),
+        ("Wah", "Hm. So: ")
+    );
+
+    let log = played(&parts, &Limits::default()).await;
+    assert_eq!(names_and_texts(&events(&log).await), ["delta Wah"]);
+}
+
+/// The events between `start` and `end`, each with its text or its code.
+fn names_and_texts(events: &str) -> Vec<String> {
+    let mut lines: Vec<String> = events
+        .lines()
+        .map(|line| {
+            let (_, event) = line.split_once(' ').unwrap();
+            let (name, data) = event.split_once(' ').unwrap();
+            let data: Value = serde_json::from_str(data).unwrap();
+            let told = data["text"].as_str().or(data["code"].as_str());
+            format!("{name} {}", told.unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(lines.remove(0), "start ");
+    assert_eq!(lines.pop().unwrap(), "end ");
+    lines
+}
+
+#[tokio::test]
+async fn reasoning_over_the_limit_is_left_out_with_a_notice_and_the_reply_goes_on() {
+    let parts = [REASONING, REASONING, REASONING, DELTA, FINISH].map(str::as_bytes);
+    let log = played(&parts, &with_reasoning(4)).await;
+    assert_eq!(
+        names_and_texts(&events(&log).await),
+        ["reasoning Hm. ", "notice reasoning_trimmed", "delta 12345"]
+    );
+    assert_eq!(end_of(&log).status, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_model_reasons_it_is_not_silent_and_the_first_delta_is_still_to_come() {
+    for reasoning_bytes in [None, Some(100)] {
+        let limits = Limits {
+            first_delta: Duration::from_secs(300),
+            idle_reader: Duration::from_secs(900),
+            reasoning_bytes,
+            ..Limits::default()
+        };
+        let store = Store::for_tests();
+        let mut run = Run::new(store.writer().await, Instant::now());
+        let mut reply = upstream::Reply::of_timed_parts(&[
+            (Duration::from_secs(200), REASONING.as_bytes()),
+            (Duration::from_secs(200), REASONING.as_bytes()),
+            (Duration::from_secs(200), DELTA.as_bytes()),
+            (Duration::ZERO, FINISH.as_bytes()),
+        ]);
+        follow(&mut reply, &mut run, &limits).await.unwrap();
+        assert_eq!(run.first_delta, Some(Duration::from_secs(600)));
+
+        let parts = [REASONING.as_bytes(), upstream::Reply::SILENCE];
+        let begun = Instant::now();
+        let log = played(&parts, &limits).await;
+        assert_eq!(code(&log), ErrorCode::UpstreamStalled);
+        assert_eq!(begun.elapsed().as_secs(), 300);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,7 +304,7 @@ async fn text_over_the_limit_ends_the_reply_and_what_came_before_is_kept() {
     let three = DELTA.repeat(3);
     let log = played(&[three.as_bytes(), FINISH.as_bytes()], &limits).await;
     assert_eq!(code(&log), ErrorCode::TooLong);
-    assert_eq!(log.snapshot().await.unwrap().text, "1234512345");
+    assert_eq!(log.snapshot().await.unwrap().content.text, "1234512345");
     assert_eq!(end_of(&log).bytes, 10);
 }
 
@@ -255,6 +340,7 @@ fn no_deployment() -> Upstream {
         max_output_tokens: None,
         temperature: None,
         reasoning_effort: None,
+        reasoning_summary: None,
         first_byte: Duration::from_secs(60),
     };
     Upstream::new(

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     event::{Created, End, ReplyId, Seq, Status},
     generation::{self, Started},
-    store::{self, Log},
+    store::{self, Log, Snapshot},
     upstream::Upstream,
     viewer::OnDrain,
 };
@@ -142,6 +142,8 @@ struct SnapshotBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<State>,
     text: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reasoning: String,
     last_event_id: Seq,
     created: Created,
     /// Has a `status` of its own.
@@ -153,14 +155,15 @@ async fn snapshot_response(
     mut response: HttpResponseBuilder,
     log: &Log,
 ) -> Result<HttpResponse, Problem> {
-    let snapshot = log.snapshot().await?;
+    let Snapshot { content, last } = log.snapshot().await?;
     Ok(response.insert_header(no_store()).json(SnapshotBody {
         id: log.id(),
-        status: snapshot.end.is_none().then_some(State::RUNNING),
-        text: snapshot.text,
-        last_event_id: snapshot.last,
+        status: content.end.is_none().then_some(State::RUNNING),
+        text: content.text,
+        reasoning: content.reasoning,
+        last_event_id: last,
         created: log.created(),
-        end: snapshot.end,
+        end: content.end,
     }))
 }
 

@@ -52,7 +52,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens a log and appends its `start`. `pad` says whether deltas get a pad.
+    /// Opens a log and appends its `start`. `pad` says whether the model's words get a pad.
     pub(super) fn open(id: ReplyId, commit: Commit, pad: bool, on_end: OnEnd) -> Self {
         let created = event::Created::now();
         let mut writer = Self {
@@ -106,7 +106,10 @@ impl Writer {
             match event {
                 ReplyEvent::Delta { text } => self.transcript.append(text),
                 ReplyEvent::Replace { text, .. } => self.transcript.replace(text),
-                ReplyEvent::Start { .. } | ReplyEvent::Notice(_) | ReplyEvent::End(_) => {}
+                ReplyEvent::Start { .. }
+                | ReplyEvent::Reasoning { .. }
+                | ReplyEvent::Notice(_)
+                | ReplyEvent::End(_) => {}
             }
         }
         Ok(())
@@ -135,7 +138,11 @@ impl Writer {
         let mut seq = self.last;
         for event in events {
             seq = seq.next();
-            let pad = (self.pad && matches!(event, ReplyEvent::Delta { .. })).then(Pad::random);
+            let padded = matches!(
+                event,
+                ReplyEvent::Delta { .. } | ReplyEvent::Reasoning { .. }
+            );
+            let pad = (self.pad && padded).then(Pad::random);
             event.encode(seq, pad.as_ref(), &mut self.encoded);
             self.ends.push(self.encoded.len());
         }

@@ -17,6 +17,8 @@ pub enum Progress {
 pub struct Chunk {
     /// New text, never empty.
     pub text: Option<String>,
+    /// New reasoning, never empty. Dialects fill it whatever the settings are.
+    pub reasoning: Option<String>,
     /// The model has finished. Annotations and usage may still follow.
     pub finish: Option<FinishReason>,
     /// The content filter retracts text that came before.

@@ -46,7 +46,10 @@ pub use self::{
     deployment::{Deployment, Permit},
     diagnosis::Diagnosis,
     fault::Fault,
-    options::{Credential, DeploymentOptions, IdentityOptions, IdentitySource, ModelOptions},
+    options::{
+        Credential, DeploymentOptions, IdentityOptions, IdentitySource, ModelOptions,
+        ReasoningSummary,
+    },
     reply::Reply,
 };
 

@@ -55,8 +55,21 @@ pub struct ModelOptions {
     pub temperature: Option<f64>,
     /// `reasoning_effort`.
     pub reasoning_effort: Option<String>,
+    /// `reasoning.summary` of the Responses API; `None` asks for no summary.
+    pub reasoning_summary: Option<ReasoningSummary>,
     /// How long upstream may take to send the head of its response.
     pub first_byte: Duration,
+}
+
+/// How much the model reports of its reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningSummary {
+    /// As much as the model can.
+    Auto,
+    /// The short form.
+    Concise,
+    /// The long form.
+    Detailed,
 }
 
 /// Leaves the system prompt out: prompts never reach a log.

@@ -142,14 +142,25 @@ impl Reply {
 
     /// A response whose body comes in these parts.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
-        use futures_util::{FutureExt as _, future, stream};
-        let parts: Vec<_> = parts.iter().map(|part| part.to_vec()).collect();
-        let body = stream::iter(parts).then(|part| {
-            if part == Self::SILENCE {
-                future::pending().left_future()
-            } else {
-                future::ready(Ok(part.into())).right_future()
+        let at_once = std::time::Duration::ZERO;
+        let parts: Vec<_> = parts.iter().map(|part| (at_once, *part)).collect();
+        Self::of_timed_parts(&parts)
+    }
+
+    /// A response whose body comes in these parts, each after a wait.
+    pub(crate) fn of_timed_parts(parts: &[(std::time::Duration, &[u8])]) -> Self {
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(wait, part)| (*wait, part.to_vec()))
+            .collect();
+        let body = futures_util::stream::iter(parts).then(async |(wait, part)| {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
             }
+            if part == Self::SILENCE {
+                std::future::pending::<()>().await;
+            }
+            Ok(part.into())
         });
         Self::new(Body::new(body), None, Secrets::default())
     }

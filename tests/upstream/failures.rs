@@ -377,7 +377,10 @@ async fn a_full_log_ends_the_reply() {
         rasta_stream::event::ErrorCode::TooLong
     );
     assert!(log.position().seq.0 <= 1 << 18);
-    assert_eq!(log.snapshot().await.unwrap().text.len() as u64, end.bytes);
+    assert_eq!(
+        log.snapshot().await.unwrap().content.text.len() as u64,
+        end.bytes
+    );
 }
 
 #[actix_web::test]

@@ -144,7 +144,7 @@ async fn end_here(log: &RemoteLog) {
         .await
         .ok()
         .filter(|snapshot| snapshot.last == last);
-    let Some(text) = text.map(|snapshot| snapshot.text) else {
+    let Some(text) = text.map(|snapshot| snapshot.content.text) else {
         warn!(reply = name.as_str(); "a reply cannot be read any more: its streams are closed");
         log.invalidate();
         return;

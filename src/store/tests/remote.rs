@@ -202,11 +202,17 @@ async fn a_snapshot_reads_the_pages_that_it_needs() {
     let stored = Stored::new(&["start", delta, delta], false);
     let log = stored.found();
     let snapshot = log.snapshot().await.unwrap();
-    assert_eq!((snapshot.text.as_str(), snapshot.last), ("abab", Seq(3)));
+    assert_eq!(
+        (snapshot.content.text.as_str(), snapshot.last),
+        ("abab", Seq(3))
+    );
     // The last page may know more than this replica has been told.
     stored.events.lock().push(bytes(delta));
     let snapshot = log.snapshot().await.unwrap();
-    assert_eq!((snapshot.text.as_str(), snapshot.last), ("ababab", Seq(4)));
+    assert_eq!(
+        (snapshot.content.text.as_str(), snapshot.last),
+        ("ababab", Seq(4))
+    );
     *stored.trouble.lock() = Some(PageError::Unavailable);
     assert_eq!(log.snapshot().await, Err(Unavailable));
     *stored.trouble.lock() = Some(PageError::Missing);

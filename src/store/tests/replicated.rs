@@ -26,7 +26,7 @@ async fn readers_see_only_what_is_committed() {
     assert_eq!(reader.read_after(Seq(1)).await, event(2, "b", false));
     assert_eq!(reader.read_after(Seq(2)).now_or_never(), None);
     let snapshot = log.snapshot();
-    assert_eq!((snapshot.last, snapshot.end), (Seq(2), None));
+    assert_eq!((snapshot.last, snapshot.content.end), (Seq(2), None));
 }
 
 #[tokio::test]

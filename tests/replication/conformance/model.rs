@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use rasta_stream::event::{End, ReplyEvent, Seq, Status, StopReason, Timing, Transcript};
+use rasta_stream::event::{Content, End, ReplyEvent, Seq, Status, StopReason, Timing, Transcript};
 
 #[derive(Default)]
 pub struct Model {
@@ -48,15 +48,25 @@ impl Model {
 
     /// The text after so many events.
     pub fn text(&self, last: Seq) -> String {
-        let mut shown = String::new();
+        self.content(last).text
+    }
+
+    /// What so many events say.
+    pub fn content(&self, last: Seq) -> Content {
+        let mut content = Content::default();
         for event in &self.events[..usize::try_from(last.0).unwrap()] {
             match event {
-                ReplyEvent::Delta { text } => shown.push_str(text),
-                ReplyEvent::Replace { text, .. } => shown.clone_from(text),
-                ReplyEvent::Start { .. } | ReplyEvent::Notice(_) | ReplyEvent::End(_) => {}
+                ReplyEvent::Delta { text } => content.text.push_str(text),
+                ReplyEvent::Reasoning { text } => content.reasoning.push_str(text),
+                ReplyEvent::Replace { text, .. } => {
+                    content.text.clone_from(text);
+                    content.reasoning.clear();
+                }
+                ReplyEvent::End(end) => content.end = Some(end.clone()),
+                ReplyEvent::Start { .. } | ReplyEvent::Notice(_) => {}
             }
         }
-        shown
+        content
     }
 
     /// The `end` that a generation would write now.

@@ -229,14 +229,9 @@ impl<'a> Run<'a> {
             shown == last || self.replicas.shared && shown < last,
             "a snapshot of {shown} events where there are {last}"
         );
-        let end = match self.model.events.last() {
-            Some(ReplyEvent::End(end)) if shown == last => Some(end.clone()),
-            _ => None,
-        };
         let expected = Snapshot {
-            text: self.model.text(shown),
+            content: self.model.content(shown),
             last: shown,
-            end,
         };
         ensure!(snapshot == expected, "{snapshot:?} is not {expected:?}");
         Ok(())

@@ -104,7 +104,8 @@ fn at() -> impl Strategy<Value = At> {
 
 fn event() -> impl Strategy<Value = ReplyEvent> {
     prop_oneof![
-        12 => text().prop_map(|text| ReplyEvent::Delta { text }),
+        9 => text().prop_map(|text| ReplyEvent::Delta { text }),
+        3 => text().prop_map(|text| ReplyEvent::Reasoning { text }),
         1 => Just(ReplyEvent::Notice(Notice::new(NoticeCode::Retrying, "again".to_owned()))),
         1 => prop_oneof![Just(String::new()), text()].prop_map(|text| ReplyEvent::Replace {
             text,

@@ -21,8 +21,10 @@ use crate::{
     upstream::{
         chunk::{Chunk, Progress},
         dialect::{
-            content_filter::retracts, error_object, model_names::ModelNames,
-            surrogates::SurrogateDecoder,
+            content_filter::retracts,
+            error_object,
+            model_names::ModelNames,
+            surrogates::{SurrogateDecoder, WireText},
         },
         fault::Fault,
         secrets::Secrets,
@@ -34,6 +36,7 @@ use crate::{
 pub struct Normalizer {
     models: ModelNames,
     surrogates: SurrogateDecoder,
+    reasoning_surrogates: SurrogateDecoder,
 }
 
 impl Normalizer {
@@ -104,6 +107,11 @@ impl Normalizer {
             // checks text before it is sent, so its verdicts retract nothing.
             let annotation = choice.delta.is_none();
             let delta = choice.delta.unwrap_or_default();
+            if let Some(WireText(text)) = delta.reasoning()
+                && let Some(text) = self.reasoning_surrogates.decode(text)
+            {
+                append(&mut chunk.reasoning, text);
+            }
             // A refusal is the model's own text in place of an answer.
             for text in [delta.content, delta.refusal].into_iter().flatten() {
                 if let Some(text) = self.surrogates.decode(text.0) {

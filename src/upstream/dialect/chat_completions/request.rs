@@ -142,6 +142,7 @@ mod tests {
             max_output_tokens: None,
             temperature: None,
             reasoning_effort: None,
+            reasoning_summary: None,
             first_byte: Duration::from_secs(60),
         }
     }

@@ -76,6 +76,31 @@ fn a_refusal_is_text() {
 }
 
 #[test]
+fn reasoning_has_two_names_and_is_taken_once() {
+    let mut normalizer = Normalizer::default();
+    let mut reasoning = |delta: &str| {
+        let data = format!("{{\"choices\":[{{\"delta\":{delta}}}]}}");
+        let chunk = read(&mut normalizer, &data);
+        assert_eq!(chunk.text, None, "{delta}");
+        chunk.reasoning
+    };
+    for one in [
+        r#"{"reasoning_content":"Hm"}"#,
+        r#"{"reasoning":"Hm","content":null}"#,
+        r#"{"reasoning":"Hm","reasoning_content":"Hm"}"#,
+        r#"{"reasoning":"Hm","reasoning_content":null}"#,
+    ] {
+        assert_eq!(reasoning(one), some("Hm"), "{one}");
+    }
+    assert_eq!(reasoning(r#"{"reasoning_content":"a\ud83e"}"#), some("a"));
+    let lion = some("\u{1F981}");
+    assert_eq!(reasoning(r#"{"reasoning_content":"\udd81"}"#), lion);
+    for other in ["\"\"", "null", "7", "[]", r#"{"effort":"low"}"#] {
+        assert_eq!(reasoning(&format!("{{\"reasoning\":{other}}}")), None);
+    }
+}
+
+#[test]
 fn only_an_annotation_retracts_what_was_shown() {
     let retracted = |choice: &str| {
         let data = format!("{{\"choices\":[{choice}]}}");

@@ -46,8 +46,8 @@ impl<'a> WireChunk<'a> {
 pub(super) struct WireChoice<'a> {
     #[serde(default)]
     pub(super) index: Option<u64>,
-    #[serde(default)]
-    pub(super) delta: Option<WireDelta>,
+    #[serde(borrow, default)]
+    pub(super) delta: Option<WireDelta<'a>>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -55,9 +55,24 @@ pub(super) struct WireChoice<'a> {
 }
 
 #[derive(Default, Deserialize)]
-pub(super) struct WireDelta {
+pub(super) struct WireDelta<'a> {
     #[serde(default)]
     pub(super) content: Option<WireText>,
     #[serde(default)]
     pub(super) refusal: Option<WireText>,
+    #[serde(borrow, default)]
+    pub(super) reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) reasoning: Option<&'a RawValue>,
+}
+
+impl WireDelta<'_> {
+    /// The model's reasoning, by either of its names; some servers send it under both. It is no
+    /// text, so another form counts as absent.
+    pub(super) fn reasoning(&self) -> Option<WireText> {
+        [self.reasoning_content, self.reasoning]
+            .into_iter()
+            .flatten()
+            .find_map(|json| serde_json::from_str(json.get()).ok())
+    }
 }
