@@ -111,8 +111,7 @@ pub fn normalizer(data: &[u8]) {
         );
     }
     if let Some(fault) = end {
-        let known = [ErrorCode::UpstreamError, ErrorCode::UpstreamProtocol];
-        assert!(known.contains(&fault.error.code), "{fault:?}");
+        assert_of_upstream(&fault);
         assert_public(&fault);
     }
     assert_split_text_is_whole(&cuts, stream);
@@ -157,7 +156,33 @@ pub fn refusal(data: &[u8]) {
         500..=599 => assert_eq!(fault.error.code, ErrorCode::UpstreamUnavailable),
         _ => assert!(status == 408 || status == 409 || !fault.error.retryable),
     }
-    assert_public(&error_object::in_stream(&String::from_utf8_lossy(body)));
+    let in_stream = error_object::in_stream(&String::from_utf8_lossy(body));
+    assert_of_upstream(&in_stream);
+    assert_public(&in_stream);
+}
+
+/// A fault inside the stream is none of this program's own.
+fn assert_of_upstream(fault: &Fault) {
+    let code = fault.error.code;
+    let ours = [
+        ErrorCode::UpstreamTimeout,
+        ErrorCode::UpstreamStalled,
+        ErrorCode::UpstreamTruncated,
+        ErrorCode::ReplyTimeout,
+        ErrorCode::TooLong,
+        ErrorCode::ServerShutdown,
+        ErrorCode::ProducerLost,
+        ErrorCode::Internal,
+    ];
+    assert!(!ours.contains(&code), "{fault:?}");
+    assert!(
+        fault.error.retryable || !fault.is_retryable(),
+        "a retry against the contract: {fault:?}"
+    );
+    if let Some(wait) = fault.error.retry_after_ms {
+        assert!(fault.error.retryable, "a wait without a retry");
+        assert!((1..=7 * 24 * 3600 * 1000).contains(&wait), "wait of {wait}");
+    }
 }
 
 /// The message is ours, and the cause is one line.

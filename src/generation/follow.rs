@@ -51,7 +51,8 @@ pub(super) async fn follow(
                 let fault = Fault::new(ErrorCode::UpstreamTruncated, cause);
                 return Err(fault.with_request_id(reply.request_id()));
             }
-            Err(fault) => return Err(fault),
+            Err(fault) if phase == Phase::Thinking => return Err(fault),
+            Err(fault) => return Err(fault.after_text()),
         }
     }
 }

@@ -163,7 +163,11 @@ impl Deployment {
             .or(response.header("x-request-id"))
             .and_then(|id| RequestId::accept(id, &secrets, &body));
         if response.status() == 200 {
-            Ok(Reply::new(response.into_body(), request_id, secrets))
+            let wait = error_object::wait_in_head(
+                response.header("retry-after-ms"),
+                response.header("retry-after"),
+            );
+            Ok(Reply::new(response.into_body(), request_id, secrets).with_wait(wait))
         } else {
             Err(refusal(response).await.with_request_id(request_id.as_ref()))
         }

@@ -33,6 +33,8 @@ pub enum Diagnosis {
     NoChatCompletions,
     /// The quota is used up, or the service is at capacity.
     Quota,
+    /// The service fails by itself, whatever the request is.
+    Outage,
     /// The content filter refused the prompt.
     Filter,
     /// An optional field is refused.
@@ -114,6 +116,7 @@ impl Diagnosis {
                 "the model does not support chat completions: deploy one that does, such as a gpt model"
             }
             Self::Quota => "wait, or raise the deployment's quota",
+            Self::Outage => "the model's service fails by itself: try again later",
             Self::Filter => "check SYSTEM_PROMPT, which the content filter checks too",
             Self::Field(Field::MaxTokens) => "unset MAX_OUTPUT_TOKENS, which the model refuses",
             Self::Field(Field::Temperature) => "unset TEMPERATURE, which the model refuses",

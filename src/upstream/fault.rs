@@ -36,13 +36,35 @@ impl Fault {
         self
     }
 
-    /// Whether a later moment or another deployment may succeed: the deployment is busy, or the
-    /// connection failed.
+    /// Adds the wait that the head of the response asks for, if a later request may succeed. It counts
+    /// before the one that the error itself names.
+    #[must_use]
+    pub const fn with_wait(mut self, retry_after_ms: Option<u64>) -> Self {
+        if self.is_retryable() && retry_after_ms.is_some() {
+            self.error.retry_after_ms = retry_after_ms;
+        }
+        self
+    }
+
+    /// The fault as it is once some of the reply has come: the content filter then objects to the reply.
+    #[must_use]
+    pub fn after_text(mut self) -> Self {
+        if self.error.code == ErrorCode::PromptFiltered {
+            self.error = ReplyError {
+                request_id: self.error.request_id,
+                ..ReplyError::new(ErrorCode::ReplyFiltered)
+            };
+        }
+        self
+    }
+
+    /// Whether a later moment or another deployment may succeed: the deployment is busy or fails by
+    /// itself, or the connection failed.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(
             self.error.code,
             ErrorCode::RateLimited | ErrorCode::UpstreamUnavailable
-        )
+        ) || matches!(self.diagnosis, Diagnosis::Outage)
     }
 }

@@ -21,6 +21,8 @@ pub struct Reply {
     /// `None` once it has ended: awc panics if it is polled after that.
     body: Option<Body>,
     request_id: Option<RequestId>,
+    /// The wait that the head asks for: Azure's way to say that its 200 is a refusal.
+    retry_after_ms: Option<u64>,
     decoder: Decoder,
     normalizer: Normalizer,
     received: Received,
@@ -38,10 +40,17 @@ impl Reply {
         Self {
             body: Some(body),
             request_id,
+            retry_after_ms: None,
             decoder: Decoder::default(),
             normalizer: Normalizer::new(secrets),
             received: Received::Nothing,
         }
+    }
+
+    /// Keeps the wait that the response's head asks for, in case its stream is a refusal.
+    pub(super) const fn with_wait(mut self, retry_after_ms: Option<u64>) -> Self {
+        self.retry_after_ms = retry_after_ms;
+        self
     }
 
     /// Waits for the next transfer chunk of HTTP and adds its chunks to `chunks`, those before a
@@ -63,7 +72,11 @@ impl Reply {
         if outcome != Ok(Progress::More) {
             self.body = None;
         }
-        outcome.map_err(|fault| fault.with_request_id(self.request_id.as_ref()))
+        outcome.map_err(|fault| {
+            fault
+                .with_request_id(self.request_id.as_ref())
+                .with_wait(self.retry_after_ms)
+        })
     }
 
     /// Upstream's id for the request.
