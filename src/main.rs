@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => block_on(simulate(args)),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
+    logging::flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => refuse(&sentence),
@@ -31,11 +32,17 @@ fn main() -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    logging::start(settings.log_format, &settings.rust_log);
+    start_log(settings.log_format, &settings.rust_log)?;
     let config = Config::new(settings).map_err(|error| error.to_string())?;
-    let server = Server::start(config, signals::shutdown_requested())
+    let (exit, mut reload) = listen()?.split();
+    let server = Server::start(config, exit)
         .await
         .map_err(|error| error.to_string())?;
+    actix_web::rt::spawn(async move {
+        while reload.recv().await.is_some() {
+            log::info!("SIGHUP: there is nothing to reload");
+        }
+    });
     server
         .run()
         .await
@@ -48,15 +55,30 @@ async fn check(settings: Settings) -> Result<(), String> {
 }
 
 async fn simulate(args: simulate::SimulateArgs) -> Result<(), String> {
-    logging::start(logging::Format::Text, "info");
+    start_log(logging::Format::Text, "info")?;
     let simulator = simulate::start(&args).await?;
     print(&simulate::instructions(&simulator, &args))?;
-    signals::shutdown_requested().await;
+    listen()?.split().0.await;
     Ok(())
 }
 
+fn listen() -> Result<signals::Requests, String> {
+    signals::listen()
+        .map_err(|error| format!("cannot wait for signals ({error}): allow more threads and files"))
+}
+
+fn start_log(format: logging::Format, filter: &str) -> Result<(), String> {
+    logging::start(format, filter)
+        .map_err(|error| format!("cannot start a thread for the log ({error}): allow more threads"))
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    actix_web::rt::System::new().block_on(work)
+    let system = actix_web::rt::System::new();
+    let done = system.block_on(work);
+    // Dropping it would wait for its blocking threads, of which one may hang in a file or a name
+    // look-up. The end of the process does not wait.
+    std::mem::forget(system);
+    done
 }
 
 fn print(text: &str) -> Result<(), String> {
@@ -66,7 +88,6 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn refuse(sentence: &str) -> ExitCode {
-    // If standard error is closed, there is nowhere to say it.
-    let _ = writeln!(std::io::stderr(), "rasta-stream: {sentence}");
+    logging::write_line(&format!("rasta-stream: {sentence}"));
     ExitCode::FAILURE
 }

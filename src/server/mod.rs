@@ -20,6 +20,7 @@ use actix_web::{
 use actix_web_lab::middleware::CatchPanic;
 use futures_util::future::LocalBoxFuture;
 use log::{info, warn};
+use tokio::time::timeout;
 
 pub use self::error::StartError;
 use self::{backend::Backend, page_url::page_url};
@@ -43,6 +44,9 @@ const CONNECTION_LIMIT: usize = 20_000;
 /// How long connections may take to close when the workers stop. Viewers read the `end`, and idle
 /// connections are noticed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the workers may take to stop. A worker that is stuck, as in a file of a folder on a server
+/// that is away, would keep the program.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take to close once actix has decided to close it.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -179,10 +183,12 @@ impl Server {
             shutdown.await;
             let topology = Topology::of(store);
             // A closure, since actix stops the workers as soon as `stop` is called.
-            let stop_workers = async || handle.stop(true).await;
+            let stop_workers = async || {
+                if timeout(STOP_TIMEOUT, handle.stop(true)).await.is_err() {
+                    warn!("a worker is stuck and does not stop: the program ends without it");
+                }
+            };
             shutdown::run(store, drain, topology, patience, stop_workers).await;
-            // The server itself then resolves.
-            std::future::pending::<()>().await;
         };
         let served = tokio::select! {
             served = actix => served,

@@ -1,5 +1,7 @@
 //! The program as people run it: start-up errors, subcommands, signals, and what it logs.
 
+mod signals;
+
 use rasta_stream::simulator::{Options, Pace, Simulator};
 use serde_json::json;
 

@@ -9,24 +9,57 @@ use actix_files::Files;
 use actix_web::{
     ResponseError as _,
     body::BoxBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{RequestHead, ServiceRequest, ServiceResponse},
     guard,
     http::Method,
     middleware::{Next, from_fn},
     web::{self, ServiceConfig},
 };
 
-use super::super::problem::Problem;
+use super::super::problem::{Code, Problem};
+
+const INDEX: &str = "index.html";
 
 pub(super) fn configure(app: &mut ServiceConfig, folder: &Path) {
+    let absent_in = folder.to_owned();
     let files = Files::new("/", folder)
-        .index_file("index.html")
+        .index_file(INDEX)
         .prefer_utf8(true)
         .disable_content_disposition()
+        // Opening a pipe or a device would block the worker.
+        .path_filter(can_be_opened(folder))
         // Any method, so that `problems_only` can tell a file from a path at which there is nothing.
         .method_guard(guard::fn_guard(|_| true))
-        .default_handler(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
+        .default_handler(web::to(move || {
+            std::future::ready(Err::<String, _>(not_found(&absent_in)))
+        }));
     app.service(web::scope("").wrap(from_fn(problems_only)).service(files));
+}
+
+/// False for a pipe or a device, and for a folder whose index is one.
+fn can_be_opened(folder: &Path) -> impl Fn(&Path, &RequestHead) -> bool + 'static {
+    let folder = folder.to_owned();
+    move |path, _| {
+        let path = folder.join(path);
+        let found = match path.is_dir() {
+            true => path.join(INDEX).metadata(),
+            false => path.metadata(),
+        };
+        // What cannot be looked at is left to actix-files, which answers.
+        found.map_or(true, |found| found.is_file() || found.is_dir())
+    }
+}
+
+/// A file that cannot be opened is treated as absent, unless nothing can be opened: the process may be out
+/// of file descriptors.
+fn not_found(folder: &Path) -> Problem {
+    match folder.read_dir() {
+        Ok(_) => Problem::not_found(),
+        Err(_) => Problem::new(
+            Code::Overloaded,
+            "The page cannot be read at the moment; please try again.",
+        ),
+    }
 }
 
 async fn problems_only(

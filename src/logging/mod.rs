@@ -1,18 +1,34 @@
 //! The log: one line an event on standard error, as text or as JSON, without secrets.
 //!
+//! A caller that logs never waits for standard error: a thread of its own writes, and what finds its queue
+//! full is dropped and counted.
+//!
 //! Keys, prompts and replies never reach the log. This crate logs none of them. Other crates may log
 //! whole requests at their lower levels, so only their warnings and errors pass, whatever the filter
 //! says. A panic is logged by its location alone, because its message may quote the data that caused
 //! it.
 
-use std::io::Write as _;
+mod queue;
 
-use env_logger::{Logger, fmt::Formatter};
+use std::{
+    io::{self, Write as _},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use env_logger::{Logger, Target, fmt::Formatter};
 use log::{
     Level, Log, Metadata, Record,
     kv::{Error, Key, Value, VisitSource},
 };
 use serde_json::json;
+
+use self::queue::Queue;
+
+/// How long the end of the program waits for the last lines, in case standard error takes no more.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,9 +64,20 @@ impl Log for FilteredLogger {
 
 /// Installs the logger, with an `env_logger` filter such as `info` or `warn,rasta_stream=debug`. A
 /// second call has no effect.
-pub fn start(format: Format, filter: &str) {
+///
+/// # Errors
+///
+/// If the system refuses the thread that writes.
+pub fn start(format: Format, filter: &str) -> io::Result<()> {
+    if QUEUE.get().is_some() {
+        return Ok(());
+    }
+    let queue = Queue::start(io::stderr(), |dropped| {
+        log::warn!(lines = dropped; "log lines were dropped: standard error took no more");
+    })?;
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter);
+    builder.target(Target::Pipe(Box::new(queue.clone())));
     match format {
         Format::Text => builder.format(text_line),
         Format::Json => builder.format(json_line),
@@ -58,19 +85,40 @@ pub fn start(format: Format, filter: &str) {
     let logger = builder.build();
     let max_level = logger.filter();
     if log::set_boxed_logger(Box::new(FilteredLogger(logger))).is_ok() {
+        // Set once, here, where the logger is.
+        let _ = QUEUE.set(queue);
         log::set_max_level(max_level);
         std::panic::set_hook(Box::new(|info| {
             let location = info.location().map(ToString::to_string).unwrap_or_default();
             log::error!(location = location.as_str(); "a task panicked");
         }));
     }
+    Ok(())
+}
+
+/// Waits a moment for the last lines to be written. Called before the program ends.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Writes a line that is no event, such as why the program ends, after all that was logged.
+pub fn write_line(line: &str) {
+    let Some(queue) = QUEUE.get() else {
+        // If standard error is closed, there is nowhere to say it.
+        let _ = writeln!(io::stderr(), "{line}");
+        return;
+    };
+    queue.push(format!("{line}\n").as_bytes());
+    queue.flush(FLUSH_TIMEOUT);
 }
 
 fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
 
-fn text_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+fn text_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     struct Pairs<'a>(&'a mut Formatter);
     impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
         fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
@@ -91,11 +139,11 @@ fn text_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     record
         .key_values()
         .visit(&mut Pairs(out))
-        .map_err(std::io::Error::other)?;
+        .map_err(io::Error::other)?;
     writeln!(out)
 }
 
-fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+fn json_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     struct Pairs(serde_json::Map<String, serde_json::Value>);
     impl<'kvs> VisitSource<'kvs> for Pairs {
         fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
@@ -114,7 +162,7 @@ fn json_line(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     record
         .key_values()
         .visit(&mut pairs)
-        .map_err(std::io::Error::other)?;
+        .map_err(io::Error::other)?;
     let mut line = json!({
         "time": now(),
         "level": record.level().as_str(),
