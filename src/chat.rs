@@ -4,7 +4,7 @@
 //! user's. It never holds a system prompt, so no caller can replace ours. This module knows nothing
 //! of HTTP or of the format that upstream expects.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -44,6 +44,7 @@ impl fmt::Debug for Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatRequest {
     messages: Vec<Message>,
+    idle_reader: Option<Duration>,
 }
 
 /// Why a body is not a valid request. Callers see these texts; none of them repeats the body.
@@ -92,6 +93,8 @@ pub enum Place {
     Prompt,
     /// The field `messages`.
     Messages,
+    /// The field `idle_reader_seconds`.
+    IdleReader,
     /// One message.
     Message(usize),
     /// One message's role.
@@ -106,6 +109,7 @@ impl fmt::Display for Place {
             Self::Body => f.write_str("The body"),
             Self::Prompt => f.write_str("\"prompt\""),
             Self::Messages => f.write_str("\"messages\""),
+            Self::IdleReader => f.write_str("\"idle_reader_seconds\""),
             Self::Message(n) => write!(f, "\"messages[{n}]\""),
             Self::Role(n) => write!(f, "\"messages[{n}].role\""),
             Self::Content(n) => write!(f, "\"messages[{n}].content\""),
@@ -132,10 +136,14 @@ impl ChatRequest {
         };
         let prompt = fields.remove("prompt");
         let messages = fields.remove("messages");
+        let idle_reader = fields
+            .remove("idle_reader_seconds")
+            .map(|value| positive_seconds(&value))
+            .transpose()?;
         if !fields.is_empty() {
             return Err(ChatError::UnknownField(
                 Place::Body,
-                "\"prompt\" and \"messages\"",
+                "\"prompt\", \"messages\" and \"idle_reader_seconds\"",
             ));
         }
         let messages = match (prompt, messages) {
@@ -157,7 +165,10 @@ impl ChatRequest {
                 role: Role::Assistant,
                 ..
             }) => Err(ChatError::LastIsNotTheUsers),
-            Some(_) => Ok(Self { messages }),
+            Some(_) => Ok(Self {
+                messages,
+                idle_reader,
+            }),
         }
     }
 
@@ -165,6 +176,12 @@ impl ChatRequest {
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// How long the reply should run without readers, if the caller says so.
+    #[must_use]
+    pub const fn idle_reader(&self) -> Option<Duration> {
+        self.idle_reader
     }
 
     /// Drops the oldest messages until at most `max_chars` characters (Unicode scalar values) are
@@ -204,6 +221,17 @@ impl ChatRequest {
         }
         hash.finalize().into()
     }
+}
+
+fn positive_seconds(value: &Value) -> Result<Duration, ChatError> {
+    value
+        .as_f64()
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or(ChatError::WrongType(
+            Place::IdleReader,
+            "a positive number of seconds",
+        ))
 }
 
 fn messages_from(list: Vec<Value>) -> Result<Vec<Message>, ChatError> {

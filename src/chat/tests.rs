@@ -10,7 +10,10 @@ fn request(turns: &[(Role, &str)]) -> ChatRequest {
             content: (*content).to_owned(),
         })
         .collect();
-    ChatRequest { messages }
+    ChatRequest {
+        messages,
+        idle_reader: None,
+    }
 }
 
 #[test]
@@ -54,7 +57,19 @@ fn errors_name_the_problem_and_repeat_nothing_of_the_body() {
         ),
         (
             r#"{"prompt":"a","system":"secret"}"#,
-            "The body has an unknown field; only \"prompt\" and \"messages\" are allowed.",
+            "The body has an unknown field; only \"prompt\", \"messages\" and \"idle_reader_seconds\" are allowed.",
+        ),
+        (
+            r#"{"prompt":"a","idle_reader_seconds":0}"#,
+            "\"idle_reader_seconds\" must be a positive number of seconds.",
+        ),
+        (
+            r#"{"prompt":"a","idle_reader_seconds":"9"}"#,
+            "\"idle_reader_seconds\" must be a positive number of seconds.",
+        ),
+        (
+            r#"{"prompt":"a","idle_reader_seconds":1e300}"#,
+            "\"idle_reader_seconds\" must be a positive number of seconds.",
         ),
         (r#"{"messages":{}}"#, "\"messages\" must be an array."),
         (
@@ -159,4 +174,14 @@ fn fingerprints_differ_where_requests_do() {
 #[test]
 fn debug_output_holds_no_prompt() {
     assert!(!format!("{:?}", request(&[(Role::User, "secret")])).contains("secret"));
+}
+
+#[test]
+fn the_time_without_readers_is_no_part_of_the_conversation() {
+    let plain = ChatRequest::from_json(br#"{"prompt":"a"}"#).unwrap();
+    let patient = ChatRequest::from_json(br#"{"prompt":"a","idle_reader_seconds":1.5}"#).unwrap();
+    assert_eq!(plain.idle_reader(), None);
+    assert_eq!(patient.idle_reader(), Some(Duration::from_millis(1500)));
+    // A repeated POST may ask for another time.
+    assert_eq!(plain.fingerprint(), patient.fingerprint());
 }

@@ -81,6 +81,7 @@ impl Config {
                 reasoning_bytes: Option::<ReasoningSummary>::from(settings.reasoning_summary)
                     .map(|_| settings.max_reply_bytes),
                 idle_reader: settings.idle_reader_seconds,
+                max_idle_reader: settings.max_idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },
             store: store::Options {

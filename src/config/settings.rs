@@ -168,12 +168,17 @@ pub struct Settings {
     pub max_replies: u64,
 
     /// How long a reply is kept after its end
-    #[arg(long, env = "RETENTION_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    #[arg(long, env = "RETENTION_SECONDS", value_name = "SECONDS", default_value = "21600", value_parser = seconds)]
     pub retention_seconds: Duration,
 
     /// A reply without readers for this long is stopped, so that you do not pay for it
     #[arg(long, env = "IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub idle_reader_seconds: Duration,
+
+    /// The longest time without readers that a request may ask for; the page does, so that a phone may
+    /// sleep
+    #[arg(long, env = "MAX_IDLE_READER_SECONDS", value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub max_idle_reader_seconds: Duration,
 
     /// How long running replies may continue during shutdown
     #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", default_value = "120", value_parser = seconds)]

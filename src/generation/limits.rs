@@ -18,8 +18,20 @@ pub struct Limits {
     pub reasoning_bytes: Option<u64>,
     /// How long a reply runs without readers before it is stopped.
     pub idle_reader: Duration,
+    /// The longest `idle_reader` that a request may ask for.
+    pub max_idle_reader: Duration,
     /// The most characters of conversation that are sent upstream.
     pub history_chars: usize,
+}
+
+impl Limits {
+    /// Grants the time without readers that a request asks for, up to the maximum. A request can only
+    /// extend it: the limit is there to save the operator's money.
+    pub(super) fn with_idle_reader(mut self, wanted: Option<Duration>) -> Self {
+        let granted = wanted.unwrap_or_default().min(self.max_idle_reader);
+        self.idle_reader = self.idle_reader.max(granted);
+        self
+    }
 }
 
 impl Default for Limits {
@@ -31,7 +43,32 @@ impl Default for Limits {
             bytes: 1 << 20,
             reasoning_bytes: None,
             idle_reader: Duration::from_secs(60),
+            max_idle_reader: Duration::from_secs(600),
             history_chars: 200_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_extends_the_time_without_readers_within_the_limit() {
+        let limits = Limits {
+            idle_reader: Duration::from_secs(60),
+            max_idle_reader: Duration::from_secs(600),
+            ..Limits::default()
+        };
+        for (wanted, granted) in [
+            (None, 60),
+            (Some(1), 60),
+            (Some(300), 300),
+            (Some(9000), 600),
+        ] {
+            let wanted_time = wanted.map(Duration::from_secs);
+            let limits = limits.clone().with_idle_reader(wanted_time);
+            assert_eq!(limits.idle_reader.as_secs(), granted, "{wanted:?}");
         }
     }
 }

@@ -53,6 +53,7 @@ pub async fn start(
     limits: Limits,
     accepted: Instant,
 ) -> Result<Started, StartError> {
+    let limits = limits.with_idle_reader(request.idle_reader());
     let (answer, answered) = oneshot::channel();
     spawn_local(async move {
         let created = store.create(idempotency).await;

@@ -20,6 +20,8 @@ struct Ready {
     /// still serves the replies that run here. If every replica became unready at once, a short
     /// failure of Redis would be an outage.
     store: &'static str,
+    /// The silence after which a viewer gets a ping: a client that knows it can tell a dead connection.
+    ping_seconds: f64,
 }
 
 /// The process answers.
@@ -46,5 +48,6 @@ pub(super) async fn ready(service: web::Data<Service>) -> impl Responder {
                 store::Health::Up => "up",
                 store::Health::Down => "down",
             },
+            ping_seconds: service.ping.as_secs_f64(),
         })
 }

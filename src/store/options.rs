@@ -22,7 +22,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_replies: 10_000,
-            retention: Duration::from_secs(600),
+            retention: Duration::from_secs(21_600),
             pad: true,
         }
     }

@@ -414,7 +414,7 @@ async fn health_is_told_with_who_answers() {
     assert_eq!(ready.status, 200);
     assert_eq!(
         ready.json().await,
-        json!({"status": "ready", "upstream": "azure", "store": "memory"})
+        json!({"status": "ready", "upstream": "azure", "store": "memory", "ping_seconds": 10.0})
     );
     assert_eq!(
         client::send(app.addr, "HEAD", "/readyz", &[], None)

@@ -81,6 +81,25 @@ async fn a_reply_without_readers_is_stopped() {
 }
 
 #[actix_web::test]
+async fn a_reply_whose_reader_asked_for_time_outlives_one_without() {
+    let app = spawn_scenario("endless", &["--idle-reader-seconds=0.2"]).await;
+    let body = json!({"prompt": "river", "idle_reader_seconds": 300});
+    let patient = app.post(&body, &[]).await;
+    let patient = patient.header("location").unwrap().to_owned();
+    let plain = app.start("river").await;
+    // `end` does not count as reading.
+    let ended = async {
+        while app.log(&plain).await.end().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("the reply without readers to end", ended).await;
+    assert_eq!(app.snapshot(&plain).await["reason"], "unread");
+    assert_eq!(app.snapshot(&patient).await["status"], "running");
+    app.delete(&patient).await;
+}
+
+#[actix_web::test]
 async fn a_viewer_that_disconnects_is_noticed_while_upstream_is_silent() {
     // Nothing is written that could fail: only the closed connection can tell.
     let app = spawn_scenario(

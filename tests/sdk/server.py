@@ -117,7 +117,7 @@ def ensure_proven(events):
 
 def ready(server):
     status, _, body = server.json("GET", "/readyz")
-    ensure_equal((status, body), (200, {"status": "ready", "upstream": "simulator", "store": "memory"}), "readiness")
+    ensure_equal((status, body), (200, {"status": "ready", "upstream": "simulator", "store": "memory", "ping_seconds": 10}), "readiness")
 
 
 def page_is_there(server):
