@@ -103,6 +103,7 @@ async function start(exchange) {
 function resume(exchange) {
   const resumed = beginRun(exchange, showPrompt(exchange.prompt));
   resumed.view.replace(exchange.text);
+  resumed.view.reason(exchange.reasoning ?? "");
   createViewer(resumed).resume();
   if (exchange.stopped) stop(resumed);
 }
@@ -132,10 +133,11 @@ function createViewer(current) {
       view.replace(text);
       if (why !== undefined) notify(view, "Some of the text shown here has been withdrawn.");
     },
+    reasoned: (reasoning) => view.reason(reasoning),
     // A notice of a wait or a retry is obsolete once the first words arrive.
-    noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, code !== "history_trimmed", wait),
+    noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, !["history_trimmed", "reasoning_trimmed"].includes(code), wait),
     ended: (end, proof, deltas) => finish(current, end, proof, deltas),
-  }, exchange.text);
+  }, exchange.text, exchange.reasoning);
   return current.viewer;
 }
 
@@ -168,7 +170,7 @@ function notify(view, words, temporary, wait) {
 /** Shows and saves how the reply ended. */
 function finish({ exchange, view, viewer }, end, proof, deltas) {
   const retryAt = Date.now() + (end.error?.retry_after_ms ?? 0);
-  Object.assign(exchange, { end: endOf(end), proof, deltas, retryAt, text: viewer.text, leftOut: isUnrepeatable(end, viewer.text) });
+  Object.assign(exchange, { end: endOf(end), proof, deltas, retryAt, text: viewer.text, reasoning: viewer.reasoning, leftOut: isUnrepeatable(end, viewer.text) });
   run = null;
   conversation.save();
 
@@ -281,6 +283,7 @@ function showEnded(exchange) {
   newestView = new ReplyView(transcript, scrollToEnd);
   newestView.identify(exchange.id);
   newestView.replace(exchange.text);
+  newestView.reason(exchange.reasoning ?? "");
   showEnd(exchange, newestView);
 }
 
@@ -435,6 +438,7 @@ function listen() {
 function leave() {
   if (!run?.viewer) return;
   run.exchange.text = run.viewer.text;
+  run.exchange.reasoning = run.viewer.reasoning;
   conversation.save();
   run.viewer.pause();
 }

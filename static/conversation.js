@@ -17,6 +17,7 @@ const STORAGE_NAME = "rasta-stream.conversation";
  * @typedef {object} Exchange One prompt and its reply.
  * @property {string} prompt
  * @property {string} text The text of the reply, as far as it was saved.
+ * @property {string} [reasoning] The model's reasoning, as far as it was saved. It is never sent.
  * @property {string} [key] The `Idempotency-Key` of its POST.
  * @property {string} [id]
  * @property {string} [events]

@@ -36,6 +36,7 @@ const GONE = "This reply is no longer on the server. The text that had arrived s
  * @property {() => void} reconnecting
  * @property {(text: string) => void} appended
  * @property {(text: string, why?: string) => void} replaced
+ * @property {(reasoning: string) => void} reasoned The model's reasoning so far, whole.
  * @property {(notice: {message: string, retry_after_ms?: number}) => void} noticed
  * @property {(end: End, proof: Proof, deltas: number|null) => void} ended Called once, last.
  */
@@ -101,6 +102,7 @@ export class Viewer {
   #paths;
   #listener;
   #text;
+  #reasoning;
   #last = 0;
   /** The number of deltas received; null once a snapshot has supplied text. */
   #deltas = 0;
@@ -118,16 +120,23 @@ export class Viewer {
    * @param {{events: string, self: string}} paths
    * @param {Listener} listener
    * @param {string} [text] The part of the reply that the page already shows.
+   * @param {string} [reasoning] The same, of its reasoning.
    */
-  constructor(paths, listener, text = "") {
+  constructor(paths, listener, text = "", reasoning = "") {
     this.#paths = paths;
     this.#listener = listener;
     this.#text = text;
+    this.#reasoning = reasoning;
   }
 
   /** The reply's text so far. */
   get text() {
     return this.#text;
+  }
+
+  /** The model's reasoning so far; no part of the text. */
+  get reasoning() {
+    return this.#reasoning;
   }
 
   /** Follows the reply from its first event. */
@@ -178,7 +187,12 @@ export class Viewer {
       });
     on("start", () => {});
     on("delta", ({ text }) => this.#append(text));
-    on("replace", ({ text, why }) => this.#replace(text, why));
+    on("reasoning", ({ text }) => this.#reason(this.#reasoning + text));
+    on("replace", ({ text, why }) => {
+      this.#replace(text, why);
+      // What the content filter retracts may stand in the reasoning, too.
+      if (why === "content_filter") this.#reason("");
+    });
     on("notice", (notice) => this.#listener.noticed(notice));
     on("end", (end) => this.#finish(end));
     source.addEventListener("ping", (event) => source === this.#source && this.#checkPing(event));
@@ -282,6 +296,7 @@ export class Viewer {
     if (snapshot.last_event_id < this.#last) return;
     this.#last = snapshot.last_event_id;
     this.#deltas = null;
+    this.#reason(snapshot.reasoning ?? "");
     // Appending keeps a selection in the old text.
     if (!snapshot.text.startsWith(this.#text)) this.#replace(snapshot.text);
     else if (snapshot.text.length > this.#text.length) this.#append(snapshot.text.slice(this.#text.length));
@@ -296,6 +311,12 @@ export class Viewer {
   #replace(text, why) {
     this.#text = text;
     this.#listener.replaced(text, why);
+  }
+
+  #reason(reasoning) {
+    if (reasoning === this.#reasoning) return;
+    this.#reasoning = reasoning;
+    this.#listener.reasoned(reasoning);
   }
 
   /** Closes the connection first: an open `EventSource` would reconnect after the server's close. */

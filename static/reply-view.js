@@ -24,6 +24,8 @@ export class ReplyView {
   /** All text is in one node, so appending costs the same however long it is. */
   #node = document.createTextNode("");
   #pending = "";
+  /** The reasoning to show in the next frame; null if there is nothing new. */
+  #pendingReasoning = null;
   #frame = 0;
 
   /**
@@ -45,6 +47,20 @@ export class ReplyView {
   /** Adds text in the next frame. A hidden page draws no frames, so there the text is added at once. */
   append(text) {
     this.#pending += text;
+    this.#schedule();
+  }
+
+  /**
+   * Shows the model's reasoning, folded, in the next frame.
+   *
+   * @param {string} reasoning All of it so far.
+   */
+  reason(reasoning) {
+    this.#pendingReasoning = reasoning;
+    this.#schedule();
+  }
+
+  #schedule() {
     if (document.hidden) this.flush();
     else this.#frame ||= requestAnimationFrame(() => this.flush());
   }
@@ -53,10 +69,20 @@ export class ReplyView {
   flush() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
+    this.#flushReasoning();
     if (this.#pending === "") return;
     this.#node.appendData(this.#pending);
     this.#pending = "";
     this.connected();
+    this.#grew();
+  }
+
+  #flushReasoning() {
+    if (this.#pendingReasoning === null) return;
+    const details = this.#item.querySelector(".reasoning");
+    details.hidden = this.#pendingReasoning === "";
+    details.querySelector(".reasoning-text").textContent = this.#pendingReasoning;
+    this.#pendingReasoning = null;
     this.#grew();
   }
 

@@ -159,6 +159,40 @@ async fn model_output_is_text_and_never_markup() {
 }
 
 #[actix_web::test]
+async fn reasoning_is_folded_away_and_survives_a_reload() {
+    const REASONING: &str = "They <b>greet</b> me.\nBe kind.";
+    let chunk = |choice: Value| format!("data: {}\n\n", json!({"choices": [choice]}));
+    let body = [
+        chunk(json!({"delta": {"reasoning_content": REASONING}})),
+        chunk(json!({"delta": {"content": "Wah gwaan"}, "finish_reason": "stop"})),
+    ]
+    .concat();
+    let (upstream, _) = spawn_canned(chunked(body.as_bytes())).await;
+    let app = spawn_app_with(Setup {
+        endpoint: Some(format!("http://{upstream}")),
+        flags: &["--reasoning-summary=auto"],
+        ..Setup::default()
+    })
+    .await;
+
+    let page = Page::open(app.addr).await;
+    page.submit(PROMPT).await;
+    for _ in 0..2 {
+        let shown = page.reply("the end", Reply::has_ended).await;
+        assert_eq!(shown.text, "Wah gwaan");
+        assert_eq!(shown.proof.as_deref(), Some("sha256"));
+        assert_eq!(app.snapshot(&shown.path()).await["reasoning"], REASONING);
+        assert_eq!(page.text("#transcript .reasoning-text").await, REASONING);
+        let open = "return document.querySelector('#transcript .reasoning').open";
+        assert_eq!(page.run(open).await, false);
+        page.click("#transcript .reasoning summary").await;
+        assert_eq!(page.run(open).await, true);
+        page.client.refresh().await.unwrap();
+    }
+    page.close().await;
+}
+
+#[actix_web::test]
 async fn the_banner_says_that_the_simulator_answers() {
     let (addr, _server) = spawn_with_its_own_simulator().await;
     let page = Page::open(addr).await;

@@ -50,7 +50,7 @@ const turnOfTheLoop = () => new Promise(setImmediate);
 /** A viewer, and the calls that its listener got. */
 function view(text) {
   const calls = [];
-  const names = ["connected", "reconnecting", "appended", "replaced", "noticed", "ended"];
+  const names = ["connected", "reconnecting", "appended", "replaced", "reasoned", "noticed", "ended"];
   const listener = Object.fromEntries(names.map((name) => [name, (...values) => calls.push([name, ...values])]));
   const viewer = new Viewer(PATHS, listener, text);
   const of = (name) => calls.filter(([called]) => called === name).map(([, ...values]) => values);
@@ -100,6 +100,29 @@ test("condemned text is replaced, and the proof is of what is left", async () =>
   assert.equal((await end())[1], "sha256");
   assert.deepEqual(of("replaced"), [["good", "filtered"]]);
   assert.equal(viewer.text, "good words");
+});
+
+test("reasoning is no part of the text, and goes with text that the content filter retracts", async () => {
+  const { end, of, viewer } = following("Wah ");
+  Source.newest.send(3, "reasoning", { text: "Hm. " });
+  Source.newest.send(4, "reasoning", { text: "So." });
+  assert.deepEqual([viewer.text, viewer.reasoning], ["Wah ", "Hm. So."]);
+  Source.newest.send(5, "replace", { text: "", why: "content_filter" });
+  Source.newest.send(6, "delta", { text: "gwaan" });
+  Source.newest.send(7, "end", endOf("gwaan"));
+  assert.equal((await end())[1], "sha256");
+  assert.deepEqual(of("reasoned"), [["Hm. "], ["Hm. So."], [""]]);
+});
+
+test("a snapshot has the reasoning so far, and more of it follows", async () => {
+  const { of, viewer, end } = view("Wah ");
+  answers = [snapshotOf("Wah ", 3, { status: "running", reasoning: "Hm. " })];
+  viewer.resume();
+  await settle();
+  Source.newest.send(4, "reasoning", { text: "So." });
+  Source.newest.send(5, "end", endOf("Wah "));
+  assert.equal((await end())[1], "sha256");
+  assert.deepEqual(of("reasoned"), [["Hm. "], ["Hm. So."]]);
 });
 
 test("an event that comes again is ignored", () => {
