@@ -26,12 +26,13 @@
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
 //! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
+//! | `guard` | from where the server may be asked | |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
 //! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |
-//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `event`, `generation`, `shutdown`, `store`, `upstream`, `viewer` |
-//! | `config` | all settings, checked, as the options of the components | `generation`, `logging`, `store`, `upstream` |
-//! | `server` | wiring | `config`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
+//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `event`, `generation`, `guard`, `shutdown`, `store`, `upstream`, `viewer` |
+//! | `config` | all settings, checked, as the options of the components | `generation`, `guard`, `logging`, `store`, `upstream` |
+//! | `server` | wiring | `config`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `cli` | the command line: arguments, environment, signals, subcommands | `config`, `simulator` |
 
@@ -44,6 +45,7 @@ pub mod logging;
 pub mod simulator;
 pub mod upstream;
 pub mod store;
+pub mod guard;
 pub mod shutdown;
 pub mod generation;
 pub mod viewer;

@@ -15,6 +15,7 @@ mod support;
 
 mod cli;
 mod deploy;
+mod guard;
 mod http;
 mod meta;
 mod page;

@@ -4,6 +4,7 @@
 //! A [`Config`] exists only if the program can start with it. The components know nothing of flags
 //! and variables; this module knows nothing of the command line around them.
 
+mod access;
 mod error;
 pub mod flags;
 mod replication;
@@ -18,7 +19,7 @@ use clap::{Args as _, FromArgMatches as _};
 use self::settings::Settings;
 pub use self::{error::ConfigError, flags::FlagError, upstream::UpstreamConfig};
 use crate::{
-    generation, store,
+    generation, guard, store,
     upstream::{IdentityOptions, ModelOptions, ReasoningSummary},
 };
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub model: ModelOptions,
     /// How long and how large a reply may be.
     pub limits: generation::Limits,
+    /// From where the server may be asked.
+    pub guard: guard::Options,
     /// How replies are kept.
     pub store: store::Options,
     /// How replies are shared with other replicas; `None` if there are none.
@@ -84,6 +87,7 @@ impl Config {
                 max_idle_reader: settings.max_idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },
+            guard: settings.access.options(),
             store: store::Options {
                 max_replies: saturated(settings.max_replies),
                 retention: settings.retention_seconds,

@@ -8,7 +8,10 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
-use super::value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word};
+use super::{
+    access::AccessSettings,
+    value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word},
+};
 use crate::{logging, upstream::ReasoningSummary};
 
 /// The scope of tokens in Azure's public cloud.
@@ -131,6 +134,10 @@ pub struct Settings {
     /// A folder to serve the page from, to work on it; the default is the built-in page
     #[arg(long, env = "STATIC_DIR", value_name = "DIR")]
     pub static_dir: Option<PathBuf>,
+
+    /// Who may ask, and from where.
+    #[command(flatten)]
+    pub access: AccessSettings,
 
     /// The silence after which a viewer gets a ping
     #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]

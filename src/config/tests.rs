@@ -351,3 +351,32 @@ fn a_flag_that_is_unknown_or_not_allowed_is_an_error() {
         "--port must be a number from 0 to 65535, not \"no\""
     );
 }
+
+#[test]
+fn hosts_and_origins_are_lists() {
+    let guard = config(&[
+        ("ALLOWED_HOSTS", "chat.example.com, [::1]:8080"),
+        (
+            "ALLOWED_ORIGINS",
+            "https://app.example.com,http://localhost:5173",
+        ),
+    ])
+    .unwrap()
+    .guard;
+    assert_eq!((guard.hosts.len(), guard.origins.len()), (2, 2));
+    for (name, value, sentence) in [
+        (
+            "ALLOWED_HOSTS",
+            "https://chat.example.com",
+            "--allowed-hosts must be host names such as chat.example.com, separated by commas, not \"https://chat.example.com\"",
+        ),
+        (
+            "ALLOWED_ORIGINS",
+            "*",
+            "--allowed-origins must be origins such as https://app.example.com, without a path, separated by commas, not \"*\"",
+        ),
+    ] {
+        let error = config(&[(name, value)]).unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+    }
+}

@@ -9,11 +9,13 @@ mod replies;
 mod health;
 mod page;
 mod middleware;
+mod gate;
 
 use actix_web::{ResponseError as _, Route, web};
 
 use self::problem::Problem;
 pub use self::{
+    gate::{LocalAddress, cors, gate},
     middleware::{default_headers, problems_only},
     page::{NoIndex, Page},
     service::{Provider, Service},

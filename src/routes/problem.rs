@@ -50,6 +50,8 @@ pub(super) enum Code {
     BadCursor,
     /// The cursor lies beyond the end of an ended reply.
     CursorAhead,
+    /// The request comes from a page of another site.
+    Forbidden,
     /// The reply is unknown or has expired.
     ReplyNotFound,
     /// The path has no resource.
@@ -60,6 +62,8 @@ pub(super) enum Code {
     TooLarge,
     /// The `Content-Type` is not JSON.
     UnsupportedMediaType,
+    /// The server is not known by the name in the request.
+    Misdirected,
     /// The idempotency key belongs to another request.
     IdempotencyMismatch,
     /// As many replies run as the server takes.
@@ -76,10 +80,12 @@ impl Code {
     const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::BadCursor | Self::CursorAhead => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::ReplyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded | Self::Draining | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -1,12 +1,13 @@
 //! What the handlers of all workers share.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
 use super::problem::Problem;
 use crate::{
     generation::Limits,
+    guard::Guard,
     shutdown::DrainSignal,
     store::{Log, Store},
 };
@@ -16,6 +17,8 @@ use crate::{
 pub struct Service {
     /// Where replies are kept.
     pub store: Store,
+    /// What requests are checked against.
+    pub guard: Arc<Guard>,
     /// How long and how large a reply may be.
     pub limits: Limits,
     /// A viewer gets a ping after this much silence.

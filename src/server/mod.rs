@@ -10,7 +10,7 @@ mod backend;
 mod sockets;
 mod page_url;
 
-use std::{fmt, io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{fmt, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpServer,
@@ -26,6 +26,7 @@ pub use self::error::StartError;
 use self::{backend::Backend, page_url::page_url};
 use crate::{
     config::Config,
+    guard::Guard,
     routes::{self, Page, Provider, Service},
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
@@ -87,6 +88,7 @@ impl Server {
         } = Backend::start(&config.upstream).await?;
         let service = Data::new(Service {
             store: store(&config).await?,
+            guard: Arc::new(Guard::new(config.guard)),
             limits: config.limits.clone(),
             ping: config.ping_interval,
             provider,
@@ -113,6 +115,8 @@ impl Server {
             App::new()
                 .app_data(shared.clone())
                 .app_data(ThinData(Rc::new(upstream)))
+                .wrap(routes::cors(shared.guard.origins()))
+                .wrap(from_fn(routes::gate))
                 .wrap(CatchPanic::default())
                 .wrap(from_fn(routes::problems_only))
                 .wrap(routes::default_headers())

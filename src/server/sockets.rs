@@ -5,6 +5,8 @@ use std::{any::Any, time::Duration};
 use actix_web::{dev::Extensions, rt::net::TcpStream};
 use log::warn;
 
+use crate::routes::LocalAddress;
+
 /// How long a client may leave sent data unacknowledged. No other write timeout exists: without it,
 /// a viewer that never reads would hold its connection forever.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -14,8 +16,13 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// of the machine slows down.
 const UNSENT_BYTES_LIMIT: u32 = 64 * 1024;
 
-/// Sets the options of a new connection. Called by actix.
-pub(super) fn configure(io: &dyn Any, _: &mut Extensions) {
+/// Sets the options of a new connection, and notes the address on which it has arrived. Called by actix.
+pub(super) fn configure(io: &dyn Any, data: &mut Extensions) {
+    if let Some(stream) = io.downcast_ref::<TcpStream>()
+        && let Ok(address) = stream.local_addr()
+    {
+        data.insert(LocalAddress(address.ip()));
+    }
     #[cfg(target_os = "linux")]
     if let Some(stream) = io.downcast_ref::<TcpStream>() {
         let socket = socket2::SockRef::from(stream);

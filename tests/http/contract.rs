@@ -271,7 +271,8 @@ async fn a_body_without_a_length_is_counted_as_it_comes() {
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    let request = format!("POST /v1/replies HTTP/1.1\r\nHost: x\r\n{head}\r\n{chunks}0\r\n\r\n");
+    let request =
+        format!("POST /v1/replies HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{chunks}0\r\n\r\n");
     let response = client::send_raw(app.addr, request.as_bytes()).await;
     let (status, code, _) = problem(response).await;
     assert_eq!((status, code.as_str()), (413, "too_large"));

@@ -176,7 +176,7 @@ async fn a_client_that_sends_half_a_body_is_disconnected() {
     use tokio::io::AsyncWriteExt as _;
     let app = spawn_app().await;
     let mut stream = tokio::net::TcpStream::connect(app.addr).await.unwrap();
-    let half = "POST /v1/replies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+    let half = "POST /v1/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
         Content-Length: 100\r\n\r\n{\"prompt\":";
     stream.write_all(half.as_bytes()).await.unwrap();
     drop(stream);

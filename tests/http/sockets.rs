@@ -72,7 +72,7 @@ async fn a_viewer_that_never_reads_is_disconnected_and_its_reply_is_stopped() {
     });
     let path = app.start("river").await;
     let mut viewer = TcpStream::connect(app.addr).await.unwrap();
-    let request = format!("GET {path}/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET {path}/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     viewer.write_all(request.as_bytes()).await.unwrap();
     // The write time-out is 30 s, which the kernel may stretch by a probe's interval.
     let read = timeout(Duration::from_secs(100), was_left)

@@ -67,7 +67,7 @@ async fn a_caller_that_leaves_before_the_answer_finds_its_reply_alive_by_its_key
     // The claim arrives in Redis, and its answer does not come back.
     wire.set(Which::Sent("NX"), Effect::Hold(Way::Down));
     let mut caller = tokio::net::TcpStream::connect(here.addr).await.unwrap();
-    let post = "POST /v1/replies HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+    let post = "POST /v1/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
         Idempotency-Key: 0123456789abcdef\r\nContent-Length: 18\r\n\r\n{\"prompt\":\"river\"}";
     caller.write_all(post.as_bytes()).await.unwrap();
     let claimed = async {

@@ -122,7 +122,7 @@ async fn wall(addr: SocketAddr, path: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(addr).await.unwrap();
-    let request = format!("GET {path}/events HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = format!("GET {path}/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }

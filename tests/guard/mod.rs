@@ -1,0 +1,3 @@
+//! What the server refuses: requests from where they should not come.
+
+mod gate;
