@@ -13,8 +13,8 @@ use crate::{
     config::{Config, UpstreamConfig},
     event::ErrorCode,
     upstream::{
-        Attempt, Deployment, DeploymentOptions, DeploymentStates, Fault, Identity, Progress, Tls,
-        Upstream,
+        Attempt, Deployment, DeploymentOptions, DeploymentStates, Fault, Identity, Network,
+        Progress, Upstream,
     },
 };
 
@@ -35,15 +35,15 @@ pub async fn check(config: &Config) -> Result<String, String> {
                 .to_owned(),
         );
     };
-    let tls = Tls::new().map_err(|error| error.to_string())?;
+    let network = Network::new(&config.network).map_err(|error| error.to_string())?;
     let identity = config
         .identity
         .as_ref()
-        .map(|identity| Identity::start(identity, &tls))
+        .map(|identity| Identity::start(identity, &network))
         .transpose()
         .map_err(|error| error.to_string())?;
     let states = DeploymentStates::new(all.len());
-    let upstream = Upstream::new(all, &config.model, &tls, &states, identity.as_ref());
+    let upstream = Upstream::new(all, &config.model, &network, &states, identity.as_ref());
 
     let (mut sentences, mut failed) = (Vec::new(), false);
     for (deployment, options) in upstream.deployments().iter().zip(all) {

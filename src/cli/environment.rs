@@ -7,7 +7,7 @@
 use std::{collections::HashMap, ffi::OsString, fmt};
 
 /// Names that other programs and samples use: ours, then theirs.
-const ALIASES: [(&str, &str); 4] = [
+const ALIASES: [(&str, &str); 8] = [
     ("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_CHAT_DEPLOYMENT"),
     ("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"),
     (
@@ -15,6 +15,17 @@ const ALIASES: [(&str, &str); 4] = [
         "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
     ),
     ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"),
+    ("HTTPS_PROXY", "all_proxy"),
+    ("HTTPS_PROXY", "ALL_PROXY"),
+    ("HTTP_PROXY", "all_proxy"),
+    ("HTTP_PROXY", "ALL_PROXY"),
+];
+
+/// Names that count more than ours, as curl documents: ours, then theirs.
+const LOWER_CASE: [(&str, &str); 3] = [
+    ("HTTPS_PROXY", "https_proxy"),
+    ("HTTP_PROXY", "http_proxy"),
+    ("NO_PROXY", "no_proxy"),
 ];
 
 /// The variables that are set.
@@ -67,6 +78,11 @@ impl Environment {
             // No setting has a name or value that is not Unicode.
             if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
                 environment.insert(name, &value, Origin::Environment);
+            }
+        }
+        for (ours, theirs) in LOWER_CASE {
+            if let Some(variable) = environment.0.get(theirs).cloned() {
+                environment.0.insert(ours.to_owned(), variable);
             }
         }
         for (ours, theirs) in ALIASES {

@@ -120,6 +120,26 @@ fn common_aliases_are_taken_where_the_first_name_is_absent() {
 }
 
 #[test]
+fn the_lower_case_names_of_proxies_come_first_and_all_proxy_last() {
+    let proxies = |env: &[(&str, &str)]| {
+        let settings = settings(&[], env, "");
+        let [https, http] = [settings.https_proxy, settings.http_proxy]
+            .map(|url| url.map(|url| url.expose_secret().to_owned()));
+        (https, http, settings.no_proxy)
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let mut env = vec![("ALL_PROXY", "all:1"), ("NO_PROXY", "upper")];
+    let expected = (some("all:1"), some("all:1"), some("upper"));
+    assert_eq!(proxies(&env), expected);
+    env.extend([("HTTPS_PROXY", "https:1"), ("HTTP_PROXY", "http:1")]);
+    let expected = (some("https:1"), some("http:1"), some("upper"));
+    assert_eq!(proxies(&env), expected);
+    env.extend([("https_proxy", "https:2"), ("no_proxy", "lower")]);
+    let expected = (some("https:2"), some("http:1"), some("lower"));
+    assert_eq!(proxies(&env), expected);
+}
+
+#[test]
 fn further_deployments_have_numbered_variables() {
     let env = [
         ("AZURE_OPENAI_AUTH_3", "Entra"),

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::flags::FlagError;
-use crate::upstream::endpoint::EndpointError;
+use crate::upstream::{CaError, ProxyError, endpoint::EndpointError};
 
 /// Why the program cannot start with these settings. Displayed in one line with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,11 @@ pub enum ConfigError {
         "AZURE_OPENAI_API_KEY is empty, or contains spaces or non-ASCII characters: copy the key again"
     )]
     KeyForm,
+    /// A key or a token that would be sent without encryption.
+    #[error(
+        "AZURE_OPENAI_ENDPOINT begins with http://, and {0} is another machine: anyone on the way could read the {1}; use https://, or set ALLOW_PLAIN_HTTP=true if you trust the network"
+    )]
+    PlainHttp(String, &'static str),
     /// One of the above, in the settings of a further deployment.
     #[error("deployment {number} (the settings that end in _{number}): {error}")]
     Further {
@@ -46,6 +51,17 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: Box<ConfigError>,
     },
+    /// Not the URL of a proxy.
+    #[error(
+        "{0} {1}; correct or unset it (it may also be set as its lower-case name or ALL_PROXY)"
+    )]
+    Proxy(&'static str, ProxyError),
+    /// A file with certificate authorities cannot be read.
+    #[error("{0} cannot be read ({1}): set it to a PEM file of CA certificates, or unset it")]
+    CaFile(&'static str, io::Error),
+    /// A file with certificate authorities has none.
+    #[error("{0} is not usable ({1}): set it to a PEM file of CA certificates, or unset it")]
+    CaContent(&'static str, CaError),
     /// Not a URL of Redis.
     #[error(
         "REDIS_URL must be redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for TLS; special characters in the password must be percent-encoded"

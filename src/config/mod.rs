@@ -7,6 +7,7 @@
 mod access;
 mod error;
 pub mod flags;
+mod network;
 mod replication;
 pub mod settings;
 mod upstream;
@@ -20,7 +21,7 @@ use self::settings::Settings;
 pub use self::{error::ConfigError, flags::FlagError, upstream::UpstreamConfig};
 use crate::{
     generation, guard, store,
-    upstream::{IdentityOptions, ModelOptions, ReasoningSummary},
+    upstream::{IdentityOptions, ModelOptions, NetworkOptions, ReasoningSummary},
 };
 
 /// A configuration with which the program can start.
@@ -36,6 +37,8 @@ pub struct Config {
     pub upstream: UpstreamConfig,
     /// How to sign in to Microsoft Entra ID; `None` if no deployment needs it.
     pub identity: Option<IdentityOptions>,
+    /// How upstream and Entra are reached.
+    pub network: NetworkOptions,
     /// What every request to a model has in common.
     pub model: ModelOptions,
     /// How long and how large a reply may be.
@@ -65,6 +68,7 @@ impl Config {
             listen: SocketAddr::new(settings.host, settings.port),
             workers: settings.workers.map_or(cores, saturated),
             identity: upstream.identity(&settings)?,
+            network: network::options(&settings, &upstream)?,
             replication: replication::options(&settings)?,
             upstream,
             static_dir: settings.static_dir,

@@ -83,6 +83,35 @@ pub struct Settings {
         value_parser = value::authority)]
     pub azure_authority_host: String,
 
+    /// The proxy for https:// URLs, also those of Microsoft Entra ID:
+    /// http://[USER:PASSWORD@]HOST:PORT. Other users of this machine can see flags: prefer the
+    /// environment
+    #[arg(long, env = "HTTPS_PROXY", value_name = "URL")]
+    pub https_proxy: Option<SecretString>,
+
+    /// The proxy for http:// URLs
+    #[arg(long, env = "HTTP_PROXY", value_name = "URL")]
+    pub http_proxy: Option<SecretString>,
+
+    /// The hosts that are reached without a proxy: names with all names below them, addresses,
+    /// networks such as 10.0.0.0/8, or * for all; separated by commas. This machine never needs one
+    #[arg(long, env = "NO_PROXY", value_name = "HOSTS")]
+    pub no_proxy: Option<String>,
+
+    /// A PEM file with CA certificates to trust beside the built-in ones, such as those of a proxy
+    /// that reads TLS
+    #[arg(long, env = "AZURE_OPENAI_CA_FILE", value_name = "FILE")]
+    pub azure_openai_ca_file: Option<PathBuf>,
+
+    /// The same, by the name that other programs use; a bundle, such as the system's
+    #[arg(long, env = "SSL_CERT_FILE", value_name = "FILE")]
+    pub ssl_cert_file: Option<PathBuf>,
+
+    /// Allow http:// with a key or a token to a host that is not this machine
+    #[arg(long, env = "ALLOW_PLAIN_HTTP", value_name = "BOOL", default_value = "false",
+        action = clap::ArgAction::Set, value_parser = boolean)]
+    pub allow_plain_http: bool,
+
     /// The instructions before every conversation, which callers cannot change; the default is a
     /// Rastafari poet who answers in rhyme
     #[arg(long, env = "SYSTEM_PROMPT", value_name = "TEXT", default_value = DEFAULT_SYSTEM_PROMPT, hide_default_value = true)]

@@ -5,6 +5,8 @@ use secrecy::ExposeSecret as _;
 use super::{settings::AuthMode, settings::MoreDeployment, *};
 use crate::upstream::{DeploymentOptions, IdentitySource, endpoint::EndpointKind};
 
+mod network;
+
 /// The configuration that these variables make, each given as its flag.
 fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     config_of_several(variables, [])

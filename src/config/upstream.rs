@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 use super::{
     error::ConfigError,
@@ -14,6 +15,7 @@ use super::{
 use crate::upstream::{
     Credential, DeploymentOptions, IdentityOptions, IdentitySource,
     endpoint::{self, EndpointKind},
+    is_this_machine,
 };
 
 /// Who answers.
@@ -47,12 +49,15 @@ impl UpstreamConfig {
         if !any {
             return Ok(Self::Simulator);
         }
-        let mut deployments = vec![deployment(first.clone())?];
+        let plain_http = settings.allow_plain_http;
+        let mut deployments = vec![deployment(first.clone(), plain_http)?];
         for more in &settings.more_deployments {
             let more_deployment =
-                deployment(inherited(more, &first)).map_err(|error| ConfigError::Further {
-                    number: more.number,
-                    error: Box::new(error),
+                deployment(inherited(more, &first), plain_http).map_err(|error| {
+                    ConfigError::Further {
+                        number: more.number,
+                        error: Box::new(error),
+                    }
                 })?;
             deployments.push(more_deployment);
         }
@@ -89,7 +94,10 @@ fn inherited(more: &MoreDeployment, first: &MoreDeployment) -> MoreDeployment {
     }
 }
 
-fn deployment(settings: MoreDeployment) -> Result<DeploymentOptions, ConfigError> {
+fn deployment(
+    settings: MoreDeployment,
+    allow_plain_http: bool,
+) -> Result<DeploymentOptions, ConfigError> {
     let endpoint = endpoint::resolve(
         settings
             .endpoint
@@ -109,10 +117,28 @@ fn deployment(settings: MoreDeployment) -> Result<DeploymentOptions, ConfigError
             (None, EndpointKind::Compatible) => Credential::None,
         },
     };
+    if !allow_plain_http {
+        refuse_plain_http(&endpoint.url, &credential)?;
+    }
     Ok(DeploymentOptions {
         endpoint,
         credential,
     })
+}
+
+/// A credential crosses a network only with encryption.
+fn refuse_plain_http(url: &Url, credential: &Credential) -> Result<(), ConfigError> {
+    let what = match credential {
+        Credential::Key(_) => "key",
+        Credential::Entra => "token",
+        Credential::None => return Ok(()),
+    };
+    match url.host_str() {
+        Some(host) if url.scheme() == "http" && !is_this_machine(host) => {
+            Err(ConfigError::PlainHttp(host.to_owned(), what))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn key(

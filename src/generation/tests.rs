@@ -18,7 +18,7 @@ use crate::{
     chat::ChatRequest,
     event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
     store::{self, Log, StopRequest, Store, Writer},
-    upstream::{self, DeploymentStates, Fault, Tls, Upstream},
+    upstream::{self, DeploymentStates, Fault, Network, NetworkOptions, Upstream},
 };
 
 /// Runs `work` to the end of its reply.
@@ -346,7 +346,7 @@ fn no_deployment() -> Upstream {
     Upstream::new(
         &[],
         &model,
-        &Tls::new().unwrap(),
+        &Network::new(&NetworkOptions::default()).unwrap(),
         &DeploymentStates::new(0),
         None,
     )

@@ -31,7 +31,7 @@ use crate::{
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
     store::Store,
-    upstream::{DeploymentStates, Identity, Tls, Upstream},
+    upstream::{DeploymentStates, Identity, Network, Upstream},
 };
 
 /// Longer than the idle timeouts of usual proxies, so that the proxy is the one to close an idle
@@ -94,12 +94,13 @@ impl Server {
             provider,
             drain: DrainSignal::default(),
         });
-        let tls = Tls::new().map_err(|error| StartError::Upstream(error.to_string()))?;
+        let network = Network::new(&config.network)
+            .map_err(|error| StartError::Upstream(error.to_string()))?;
         // One for all workers, so that they share its tokens.
         let identity = config
             .identity
             .as_ref()
-            .map(|identity| Identity::start(identity, &tls))
+            .map(|identity| Identity::start(identity, &network))
             .transpose()
             .map_err(|error| StartError::Upstream(error.to_string()))?;
         let model = config.model;
@@ -111,7 +112,8 @@ impl Server {
 
         let shared = service.clone();
         let server = HttpServer::new(move || {
-            let upstream = Upstream::new(&deployments, &model, &tls, &states, identity.as_ref());
+            let upstream =
+                Upstream::new(&deployments, &model, &network, &states, identity.as_ref());
             App::new()
                 .app_data(shared.clone())
                 .app_data(ThinData(Rc::new(upstream)))

@@ -44,6 +44,11 @@ pub enum Cause {
         /// The system's number for it, where there is one.
         os_error: Option<i32>,
     },
+    /// A proxy refused to connect.
+    Proxy {
+        /// The HTTP status of its response.
+        status: u16,
+    },
     /// There is no Entra token.
     NoToken {
         /// What each source of tokens was asked for, in order, and why it gave none.
@@ -88,6 +93,7 @@ impl fmt::Display for Cause {
                 Some(number) => write!(f, "{stage}: {}", io::Error::from_raw_os_error(*number)),
                 None => write!(f, "{stage}: {kind}"),
             },
+            Self::Proxy { status } => write!(f, "CONNECT through the proxy: status={status}"),
             Self::NoToken { failures, remedy } => {
                 f.write_str("no Entra token: ")?;
                 for (at, failure) in failures.iter().enumerate() {

@@ -2,16 +2,28 @@
 //!
 //! awc's traps, each measured, and what is done about them: a default timeout that cuts a slow
 //! first token (off; callers bound each phase), a pool that hands one user's response to the next
-//! after an unsolicited 1xx (each connection serves one request), redirects that carry the `api-key`
-//! to another host (none is followed), a limit of 100 connections per worker (off; the store bounds
-//! the number of replies), and a response head that stays in memory as long as the body (dropped).
+//! (each connection serves one request), redirects that carry the `api-key` to another host (none is
+//! followed), a limit of 100 connections per worker (off; the store bounds the number of replies), and
+//! a response head that stays in memory as long as the body (dropped). What it reads wrongly on a
+//! connection is put right below it, by [`transport`](super::transport).
 //!
 //! This module knows nothing of Azure, of credentials or of JSON.
 
-use std::{fmt, io, pin::Pin, sync::Arc, task, time::Duration};
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{self, Poll},
+    time::Duration,
+};
 
-// awc exports neither of these by a name of its own.
-use actix_web::{HttpMessage as _, error::ParseError};
+use actix_tls::connect::{ConnectError as NoConnection, ConnectInfo, Connection};
+// awc exports none of these by a name of its own.
+use actix_web::{
+    HttpMessage as _,
+    dev::{Service, always_ready},
+    error::ParseError,
+    rt::net::{ActixStream, Ready},
+};
 pub(super) use awc::http::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT},
@@ -19,57 +31,54 @@ pub(super) use awc::http::{
 use awc::{
     ClientResponse, Connector,
     error::{ConnectError, PayloadError, SendRequestError},
+    http::Uri,
 };
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{FutureExt as _, Stream, TryStreamExt as _, future::LocalBoxFuture};
 
-use super::{cause::Cause, diagnosis::Diagnosis, fault::Fault};
+use super::{
+    cause::Cause,
+    diagnosis::Diagnosis,
+    fault::Fault,
+    transport::{
+        BoxedIo, ConnectFailure, Network, ResponseStream, Security, Target, certificate_reason,
+    },
+};
 use crate::event::ErrorCode;
 
-/// Bounds the TCP connection, and again its TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// TLS settings for connections to upstream. Workers share them, and with them the session cache.
-#[derive(Clone, Debug)]
-pub struct Tls(Arc<rustls::ClientConfig>);
-
-impl Tls {
-    /// Trusts Mozilla's root certificates and offers HTTP/1.1 only: each reply has a socket of its
-    /// own, so that closing it stops that reply and no other.
-    ///
-    /// # Errors
-    ///
-    /// If the cryptography provider supports none of the protocol versions; ring does.
-    pub fn new() -> Result<Self, rustls::Error> {
-        let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self(Arc::new(config)))
-    }
-}
+/// Longer than all steps of a connection together. Each has a limit of its own, whose fault says more.
+const ALL_STEPS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An HTTP client, bound to the thread that made it.
 #[derive(Clone)]
-pub(super) struct Client(awc::Client);
+pub(super) struct Client {
+    /// For `http` URLs.
+    plain: awc::Client,
+    /// For `https` URLs. awc is told `http` as well, or it would do TLS itself.
+    tls: awc::Client,
+}
 
 impl Client {
-    pub(super) fn new(tls: &Tls) -> Self {
-        let connector = Connector::new()
-            .limit(0)
-            .timeout(CONNECT_TIMEOUT)
-            .handshake_timeout(CONNECT_TIMEOUT)
-            .rustls_0_23(Arc::clone(&tls.0));
-        Self(
+    pub(super) fn new(network: &Network) -> Self {
+        let client = |security| {
+            let connections = Connections {
+                network: network.clone(),
+                security,
+            };
+            let connector = Connector::new()
+                .connector(connections)
+                .limit(0)
+                .timeout(ALL_STEPS_TIMEOUT);
             awc::Client::builder()
                 .connector(connector)
                 .disable_timeout()
                 .disable_redirects()
-                .finish(),
-        )
+                .finish()
+        };
+        Self {
+            plain: client(Security::Plain),
+            tls: client(Security::Tls),
+        }
     }
 
     /// Sends one request on a connection of its own. Resolves with the response's head; the caller
@@ -85,7 +94,11 @@ impl Client {
         headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
         body: Bytes,
     ) -> Result<Response, Fault> {
-        let mut request = self.0.request(method, url).force_close();
+        let mut request = match url.strip_prefix("https:") {
+            Some(rest) => self.tls.request(method, format!("http:{rest}")),
+            None => self.plain.request(method, url),
+        }
+        .force_close();
         for header in headers {
             request = request.insert_header(header);
         }
@@ -99,6 +112,45 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client")
+    }
+}
+
+/// Where awc gets its connections.
+#[derive(Clone)]
+struct Connections {
+    network: Network,
+    security: Security,
+}
+
+impl Service<ConnectInfo<Uri>> for Connections {
+    type Response = Connection<Uri, ResponseStream<BoxedIo>>;
+    type Error = NoConnection;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    always_ready!();
+
+    fn call(&self, wanted: ConnectInfo<Uri>) -> Self::Future {
+        let network = self.network.clone();
+        let url = wanted.request().clone();
+        let target = Target::new(self.security, wanted.hostname(), url.port_u16());
+        async move {
+            let connected = network.connect(&target).await;
+            let connected =
+                connected.map_err(|failure| NoConnection::Io(io::Error::other(failure)));
+            Ok(Connection::new(url, connected?))
+        }
+        .boxed_local()
+    }
+}
+
+/// awc demands it and reads and writes without asking for readiness.
+impl ActixStream for ResponseStream<BoxedIo> {
+    fn poll_read_ready(&self, _: &mut task::Context<'_>) -> Poll<io::Result<Ready>> {
+        Poll::Ready(Ok(Ready::ALL))
+    }
+
+    fn poll_write_ready(&self, _: &mut task::Context<'_>) -> Poll<io::Result<Ready>> {
+        Poll::Ready(Ok(Ready::ALL))
     }
 }
 
@@ -193,7 +245,6 @@ fn connection_fault(error: &SendRequestError) -> Fault {
     }
 }
 
-const RESOLVE: &str = "name resolution";
 const CONNECT: &str = "connect";
 const TLS: &str = "TLS";
 const SEND: &str = "send request";
@@ -205,30 +256,18 @@ const fn reason(stage: &'static str, reason: &'static str) -> Cause {
 }
 
 fn connect_cause(error: &ConnectError) -> (Cause, Diagnosis) {
-    match error {
-        ConnectError::Resolver(error) => (
-            reason(RESOLVE, resolver_reason(&error.to_string())),
-            Diagnosis::NameResolution,
-        ),
-        ConnectError::NoRecords => (
-            reason(RESOLVE, "the name has no address"),
-            Diagnosis::NameResolution,
-        ),
-        ConnectError::Io(error) => match tls_reason(error) {
-            Some(why) => (reason(TLS, why), Diagnosis::Tls),
-            None => (Cause::io(CONNECT, error), Diagnosis::Connection),
-        },
-        ConnectError::Timeout => (
-            reason(CONNECT, "no connection within 5 s"),
-            Diagnosis::Connection,
-        ),
-        ConnectError::Disconnected => (reason(CONNECT, "disconnected"), Diagnosis::Connection),
-        _ => (reason(CONNECT, "failed"), Diagnosis::Connection),
+    let failure = match error {
+        ConnectError::Io(error) => error.get_ref(),
+        _ => None,
+    };
+    match failure.and_then(|inner| inner.downcast_ref::<ConnectFailure>()) {
+        Some(failure) => (failure.cause.clone(), failure.diagnosis),
+        None => (reason(CONNECT, "failed"), Diagnosis::Connection),
     }
 }
 
 fn io_cause(stage: &'static str, error: &io::Error) -> Cause {
-    tls_reason(error).map_or_else(|| Cause::io(stage, error), |why| reason(TLS, why))
+    certificate_reason(error).map_or_else(|| Cause::io(stage, error), |why| reason(TLS, why))
 }
 
 fn head_cause(error: &ParseError) -> Cause {
@@ -250,86 +289,22 @@ fn body_cause(error: &PayloadError) -> Cause {
     }
 }
 
-/// The C library's own sentence for why a name has no address, if it is one of those.
-fn resolver_reason(text: &str) -> &'static str {
-    const SENTENCES: [&str; 7] = [
-        // glibc
-        "Name or service not known",
-        "Temporary failure in name resolution",
-        "No address associated with hostname",
-        "Non-recoverable failure in name resolution",
-        // musl
-        "Name does not resolve",
-        "Try again",
-        // macOS
-        "nodename nor servname provided, or not known",
-    ];
-    let known = SENTENCES.iter().find(|sentence| text.contains(*sentence));
-    known.copied().unwrap_or("failed")
-}
-
-/// What TLS found wrong, if that is the error. rustls's own text may quote the certificate.
-fn tls_reason(error: &io::Error) -> Option<&'static str> {
-    use rustls::{CertificateError as Certificate, Error as Tls};
-
-    let error = error.get_ref()?.downcast_ref::<Tls>()?;
-    Some(match error {
-        Tls::InvalidCertificate(certificate) => match certificate {
-            Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                "the certificate has expired"
-            }
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "the certificate is not valid yet"
-            }
-            Certificate::Revoked => "the certificate is revoked",
-            Certificate::UnknownIssuer => "the certificate's issuer is unknown",
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "the certificate is for another host name"
-            }
-            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
-                "the certificate is not for servers"
-            }
-            Certificate::BadEncoding | Certificate::BadSignature => "the certificate is malformed",
-            _ => "the certificate is not accepted",
-        },
-        Tls::InvalidMessage(_) => "the server does not speak TLS",
-        Tls::PeerIncompatible(_) => "the server supports no common protocol version or cipher",
-        Tls::AlertReceived(alert) => alert.as_str().unwrap_or("the server sent an alert"),
-        Tls::NoApplicationProtocol => "the server does not offer HTTP/1.1",
-        Tls::HandshakeNotComplete => "the handshake is not complete",
-        _ => "the handshake failed",
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_connection_fault_names_its_stage_and_reason() {
-        let refused = io::Error::from_raw_os_error(111);
-        let lookup = "failed to lookup address information: Name or service not known";
-        let unknown_issuer = io::Error::other(rustls::Error::InvalidCertificate(
-            rustls::CertificateError::UnknownIssuer,
-        ));
+        let failure = ConnectFailure {
+            cause: Cause::Proxy { status: 407 },
+            diagnosis: Diagnosis::ProxyCredentials,
+        };
         let cases = [
             (
-                SendRequestError::Connect(ConnectError::Io(refused)),
+                SendRequestError::Connect(ConnectError::Io(io::Error::other(failure))),
                 ErrorCode::UpstreamUnavailable,
-                Diagnosis::Connection,
-                "connect: Connection refused (os error 111)",
-            ),
-            (
-                SendRequestError::Connect(ConnectError::Resolver(lookup.into())),
-                ErrorCode::UpstreamUnavailable,
-                Diagnosis::NameResolution,
-                "name resolution: Name or service not known",
-            ),
-            (
-                SendRequestError::Connect(ConnectError::Io(unknown_issuer)),
-                ErrorCode::UpstreamUnavailable,
-                Diagnosis::Tls,
-                "TLS: the certificate's issuer is unknown",
+                Diagnosis::ProxyCredentials,
+                "CONNECT through the proxy: status=407",
             ),
             (
                 SendRequestError::Response(ParseError::Incomplete),
@@ -367,6 +342,5 @@ mod tests {
             let cause = io_cause(BODY, &error);
             assert!(!format!("{cause} {cause:?}").contains("canary"), "{cause}");
         }
-        assert_eq!(resolver_reason("canary"), "failed");
     }
 }

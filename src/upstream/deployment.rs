@@ -18,7 +18,7 @@ use super::{
     circuit::{Circuit, CircuitOpen},
     client::{
         ACCEPT, AUTHORIZATION, CONTENT_TYPE, Client, HeaderName, HeaderValue, Method, Response,
-        Tls, USER_AGENT,
+        USER_AGENT,
     },
     diagnosis::Diagnosis,
     dialect::{
@@ -30,6 +30,7 @@ use super::{
     options::{DeploymentOptions, ModelOptions},
     reply::Reply,
     secrets::{RequestId, Secrets},
+    transport::Network,
 };
 use crate::{chat::ChatRequest, event::ErrorCode};
 
@@ -84,7 +85,7 @@ impl Deployment {
     pub(super) fn new(
         options: &DeploymentOptions,
         model: &ModelOptions,
-        tls: &Tls,
+        network: &Network,
         state: Arc<DeploymentState>,
         identity: Option<&Identity>,
     ) -> Self {
@@ -96,7 +97,7 @@ impl Deployment {
             (None, _) => Credential::None,
         };
         Self {
-            client: Client::new(tls),
+            client: Client::new(network),
             url: options.endpoint.url.to_string(),
             origin: options.endpoint.url.origin().ascii_serialization(),
             name: options.endpoint.deployment.clone(),

@@ -13,7 +13,27 @@ pub enum Diagnosis {
     NameResolution,
     /// No server accepts connections at the address.
     Connection,
-    /// The certificate is not trusted, or the server does not speak TLS.
+    /// Connections to the host end in silence or are cut: a firewall, mostly.
+    Blocked,
+    /// The proxy cannot be reached.
+    ProxyUnreachable,
+    /// What responds at the proxy's address is no HTTP proxy.
+    ProxyProtocol,
+    /// The proxy demands credentials, or others.
+    ProxyCredentials,
+    /// The proxy's rules do not permit this host.
+    ProxyRefusal,
+    /// The proxy does not reach the host.
+    ProxyGateway,
+    /// The certificate is from an authority that is not trusted.
+    UnknownIssuer,
+    /// The certificate has expired, or is not valid yet.
+    CertificateExpired,
+    /// The certificate is for another host.
+    CertificateName,
+    /// The server does not speak TLS.
+    NoTls,
+    /// Something else is wrong with the certificate or the handshake.
     Tls,
     /// The resource's network rules block this machine.
     Firewall,
@@ -52,6 +72,8 @@ impl Diagnosis {
             401 | 403 if code == "AuthenticationTypeDisabled" => Self::KeysDisabled,
             401 | 403 if code == "PermissionDenied" || says("data action") => Self::Role,
             401 | 403 => Self::Credential,
+            // Only a proxy that forwards the request responds with it.
+            407 => Self::ProxyCredentials,
             404 if code == "DeploymentNotFound" => Self::Deployment,
             400 if code == "OperationNotSupported" => Self::NoChatCompletions,
             // Compatible servers use `model_not_found`.
@@ -70,15 +92,56 @@ impl Diagnosis {
     pub const fn remedy(self, credential: &Credential) -> Option<&'static str> {
         Some(match self {
             Self::NameResolution => {
-                "the host name has no address: check the spelling of AZURE_OPENAI_ENDPOINT"
+                "the host name has no address: check the spelling of AZURE_OPENAI_ENDPOINT, and set \
+                 HTTPS_PROXY if only a proxy resolves names outside this network"
             }
             Self::Connection => {
-                "no server accepts connections there: check AZURE_OPENAI_ENDPOINT and the network, \
-                 including the rules of a proxy"
+                "no server accepts connections there: check AZURE_OPENAI_ENDPOINT and the network, and \
+                 set HTTPS_PROXY if this network has a proxy"
+            }
+            Self::Blocked => {
+                "the network drops connections to this host: allow it in the firewall, or set \
+                 HTTPS_PROXY if this network has a proxy"
+            }
+            Self::ProxyUnreachable => {
+                "the proxy cannot be reached: check HTTPS_PROXY (for http:// HTTP_PROXY), or add the \
+                 host to NO_PROXY"
+            }
+            Self::ProxyProtocol => {
+                "no HTTP proxy responds at the proxy's address: check the scheme and the port of \
+                 HTTPS_PROXY (for http:// HTTP_PROXY)"
+            }
+            Self::ProxyCredentials => {
+                "the proxy demands a user name and a password, or does not accept these: set \
+                 HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded"
+            }
+            Self::ProxyRefusal => {
+                "the proxy's rules do not permit this host: have the proxy allow CONNECT to it, or add \
+                 the host to NO_PROXY if it can be reached directly"
+            }
+            Self::ProxyGateway => {
+                "the proxy does not reach the host: check AZURE_OPENAI_ENDPOINT, or add the host to \
+                 NO_PROXY if it can be reached directly"
+            }
+            Self::UnknownIssuer => {
+                "the certificate is from an authority that is not trusted, such as that of a proxy that \
+                 reads TLS: set AZURE_OPENAI_CA_FILE to a PEM file of your network's CA certificates"
+            }
+            Self::CertificateExpired => {
+                "the certificate is not valid today: check this machine's clock, or renew the \
+                 server's certificate"
+            }
+            Self::CertificateName => {
+                "the certificate is for another host: check the spelling of AZURE_OPENAI_ENDPOINT, \
+                 which must name the host as the certificate does"
+            }
+            Self::NoTls => {
+                "the server does not speak TLS: check the port, and http:// against https:// in \
+                 AZURE_OPENAI_ENDPOINT"
             }
             Self::Tls => {
-                "the certificate is not trusted, or the server does not speak TLS: check for a proxy \
-                 that replaces certificates, and http:// against https:// in AZURE_OPENAI_ENDPOINT"
+                "the TLS handshake failed: check for a device on the network that changes TLS, and the \
+                 server's certificate"
             }
             Self::Firewall => {
                 "the resource's network rules block this machine: allow its address under Networking \

@@ -30,6 +30,7 @@ mod options;
 mod reply;
 pub mod secrets;
 pub mod sse;
+mod transport;
 pub mod word;
 
 use std::sync::Arc;
@@ -42,7 +43,6 @@ pub use self::{
     cause::Cause,
     chunk::{Chunk, Progress},
     circuit::CircuitOpen,
-    client::Tls,
     deployment::{Deployment, Permit},
     diagnosis::Diagnosis,
     fault::Fault,
@@ -51,6 +51,10 @@ pub use self::{
         ReasoningSummary,
     },
     reply::Reply,
+    transport::{
+        CaCertificates, CaError, Network, NetworkOptions, NoProxy, Proxies, Proxy, ProxyError,
+        is_this_machine,
+    },
 };
 
 /// What is known of each deployment, in their order: circuits and capabilities. All workers share it;
@@ -78,7 +82,7 @@ impl Upstream {
     pub fn new(
         deployments: &[DeploymentOptions],
         model: &ModelOptions,
-        tls: &Tls,
+        network: &Network,
         states: &DeploymentStates,
         identity: Option<&Identity>,
     ) -> Self {
@@ -86,7 +90,7 @@ impl Upstream {
             .iter()
             .zip(states.0.iter())
             .map(|(options, state)| {
-                Deployment::new(options, model, tls, Arc::clone(state), identity)
+                Deployment::new(options, model, network, Arc::clone(state), identity)
             })
             .collect();
         Self { deployments }

@@ -142,7 +142,9 @@ fn vendor_types_stay_home() {
         ("awc", &["upstream/client.rs"][..]),
         ("azure_core", &["upstream/auth/"]),
         ("azure_identity", &["upstream/auth/"]),
-        ("rustls", &["upstream/client.rs"]),
+        ("actix_tls", &["upstream/client.rs"]),
+        ("rustls", &["upstream/transport/"]),
+        ("tokio_rustls", &["upstream/transport/tls.rs"]),
         (
             "actix_web",
             &[
@@ -153,7 +155,7 @@ fn vendor_types_stay_home() {
                 "routes/",
             ],
         ),
-        ("httparse", &["simulator/"]),
+        ("httparse", &["simulator/", "upstream/transport/head.rs"]),
         ("redis", &["store/replication/"]),
     ] {
         let mut users = used.iter().filter(|(_, crates)| crates.contains(vendor));

@@ -2,6 +2,7 @@
 
 mod failures;
 mod fuzz;
+mod http_shapes;
 mod identity;
 mod retries;
 mod secrets;

@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::failure;
 use crate::upstream::{
     cause::{Cause, TokenReason},
-    client::{Client, HeaderName as Name, HeaderValue, Method, Tls},
+    client::{Client, HeaderName as Name, HeaderValue, Method},
+    transport::Network,
 };
 
 /// Bounds one request, with its connection and its response.
@@ -63,9 +64,9 @@ type Answer = (u16, Vec<(String, String)>, Bytes);
 
 impl HttpBridge {
     /// Starts the task that sends the requests. To be called inside a `LocalSet`.
-    pub(super) fn start(tls: &Tls, last_failure: LastFailure) -> Self {
+    pub(super) fn start(network: &Network, last_failure: LastFailure) -> Self {
         let (jobs, mut todo) = mpsc::channel::<Job>(MAX_JOBS);
-        let client = Client::new(tls);
+        let client = Client::new(network);
         tokio::task::spawn_local(async move {
             while let Some(job) = todo.recv().await {
                 let (client, last_failure) = (client.clone(), last_failure.clone());

@@ -26,7 +26,7 @@ use self::{
     failure::{no_token, sources_failed},
     source::Source,
 };
-use super::{cause::TokenReason, client::Tls, fault::Fault, options::IdentityOptions};
+use super::{cause::TokenReason, fault::Fault, options::IdentityOptions, transport::Network};
 
 /// The most queries that wait for the cache, which takes microseconds for each.
 const MAX_QUERIES: usize = 64;
@@ -46,13 +46,13 @@ impl Identity {
     /// # Errors
     ///
     /// If the thread cannot be started.
-    pub fn start(options: &IdentityOptions, tls: &Tls) -> io::Result<Self> {
-        Self::start_with(options, tls, Timing::default(), |_| {})
+    pub fn start(options: &IdentityOptions, network: &Network) -> io::Result<Self> {
+        Self::start_with(options, network, Timing::default(), |_| {})
     }
 
     fn start_with(
         options: &IdentityOptions,
-        tls: &Tls,
+        network: &Network,
         timing: Timing,
         adapt: impl FnOnce(&mut Source) + Send + 'static,
     ) -> io::Result<Self> {
@@ -67,13 +67,13 @@ impl Identity {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (options, tls) = (options.clone(), tls.clone());
+        let (options, network) = (options.clone(), network.clone());
         std::thread::Builder::new()
             .name("entra".to_owned())
             .spawn(move || {
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async move {
-                    let http = Arc::new(HttpBridge::start(&tls, last_failure.clone()));
+                    let http = Arc::new(HttpBridge::start(&network, last_failure.clone()));
                     let mut source = Source::new(options, http, last_failure);
                     adapt(&mut source);
                     TokenCache::new(source, timing).serve(received).await;

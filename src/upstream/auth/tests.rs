@@ -19,7 +19,7 @@ use tokio::{
 use super::{source::Http, *};
 use crate::{
     event::ErrorCode,
-    upstream::{IdentityOptions, IdentitySource},
+    upstream::{IdentityOptions, IdentitySource, NetworkOptions},
 };
 
 /// A response of the fake server. The last one of a list is repeated forever.
@@ -88,8 +88,8 @@ impl FakeEntra {
 
     fn identity(&self, options: &IdentityOptions, times: Timing, cli: &str) -> Identity {
         let (fake, cli) = (self.clone(), Arc::new(Cli(cli.to_owned())));
-        let tls = Tls::new().unwrap();
-        Identity::start_with(options, &tls, times, move |source| {
+        let network = Network::new(&NetworkOptions::default()).unwrap();
+        Identity::start_with(options, &network, times, move |source| {
             source.http = Arc::new(Redirected(fake, Arc::clone(&source.http)));
             source.executor = Some(cli);
         })
