@@ -7,6 +7,8 @@ ARG BUILDER=docker.io/library/rust:1.95-slim-trixie
 ARG RUNTIME=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${BUILDER} AS builder
+# Puts the list of dependencies into the program, where scanners of images find it.
+RUN cargo install cargo-auditable --version 0.7.7 --locked
 WORKDIR /build
 
 # A layer with the compiled dependencies, which only changes of these three files rebuild. An empty
@@ -20,7 +22,7 @@ RUN mkdir src static && echo '//! Empty.' > src/lib.rs && \
 COPY src src
 COPY static static
 RUN cargo clean --release --locked -p rasta-stream && \
-    cargo build --release --locked --bin rasta-stream
+    cargo auditable build --release --locked --bin rasta-stream
 
 FROM ${RUNTIME}
 LABEL org.opencontainers.image.title="rasta-stream" \

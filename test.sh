@@ -202,6 +202,8 @@ step node tests/sdk/azure_openai.mjs target/debug/rasta-stream "$SDK_NODE"
 step node tests/sdk/responses.mjs target/debug/rasta-stream "$SDK_NODE"
 step install_manifest_check
 step "$MANIFESTS_VENV/bin/python" tests/deploy/manifests.py target/debug/rasta-stream
+step deploy/release.sh target/dist
+step python3 tests/deploy/release.py target/dist
 step install_cargo_deny
 step cargo_deny check --hide-inclusion-graph bans licenses sources
 step check_advisories

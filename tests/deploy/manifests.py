@@ -1,4 +1,4 @@
-"""What deploy/ says of itself and of the program, kept true.
+"""What deploy/ and the release workflow say of themselves and of the program, kept true.
 
     python tests/deploy/manifests.py target/debug/rasta-stream
 
@@ -182,6 +182,28 @@ def valkey_lets_the_replicas_do_what_they_must_and_no_more():
         assert replica["environment"]["REDIS_URL"].startswith("redis://rasta:")
 
 
+def the_actions_of_the_release_are_pinned_and_may_do_no_more_than_they_must():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "write", "packages": "write"}
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+    for step in job["steps"]:
+        # What an event carries is text of others, and a shell would run it.
+        assert "${{" not in step.get("run", ""), step["name"]
+        script = step.get("run", "").split()[0:1]
+        assert not script or "/" not in script[0] or (ROOT / script[0]).is_file(), script
+
+
+def the_image_is_built_with_the_tools_of_the_release():
+    (image,) = re.findall(r"cargo-auditable --version (\S+)", (ROOT / "Dockerfile").read_text())
+    (release,) = re.findall(r"CARGO_AUDITABLE_VERSION=(\S+)", (DEPLOY / "release.sh").read_text())
+    assert image == release
+
+
 CHECKS = [
     the_manifests_fit_the_schemas_of_kubernetes,
     a_pod_has_time_to_drain,
@@ -196,6 +218,8 @@ CHECKS = [
     nginx_holds_nothing_back,
     every_way_in_waits_for_the_same_pings_and_takes_the_same_body,
     valkey_lets_the_replicas_do_what_they_must_and_no_more,
+    the_actions_of_the_release_are_pinned_and_may_do_no_more_than_they_must,
+    the_image_is_built_with_the_tools_of_the_release,
 ]
 
 failed = 0
