@@ -65,6 +65,7 @@ readonly COMMANDS=(
   "fast openssl openssl" # Makes certificates.
   "fast redis-cli redis-tools"
   "fast redis-server redis-server"
+  "fast tinyproxy tinyproxy"
   "all chromedriver chromium-driver"
   "all chromium chromium"
   "all git git" # Fetches the advisories.
@@ -80,8 +81,9 @@ install_packages() {
     # Unquoted: a row may name several packages.
     command -v "$command" >/dev/null || missing+=($packages)
   done
+  # What is no command.
+  compgen -G '/usr/lib/*/libnss_wrapper.so' >/dev/null || missing+=(libnss-wrapper)
   if [[ $TIER == all ]]; then
-    # What is no command.
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
   fi

@@ -31,7 +31,7 @@ use crate::{
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
     store::Store,
-    upstream::{DeploymentStates, Identity, Network, Upstream},
+    upstream::{DeploymentStates, Identity, Network, Proxies, Upstream},
 };
 
 /// Longer than the idle timeouts of usual proxies, so that the proxy is the one to close an idle
@@ -144,6 +144,14 @@ impl Server {
             first = first.as_deref();
             "listening"
         );
+        let Proxies { https, http, .. } = &config.network.proxies;
+        if https.is_some() || http.is_some() {
+            let [https, http] = [https, http].map(|proxy| proxy.as_ref().map(ToString::to_string));
+            info!(
+                https = https.as_deref(), http = http.as_deref();
+                "upstream is reached through proxies"
+            );
+        }
         if provider == Provider::Simulator {
             warn!("no Azure OpenAI is configured: the built-in simulator answers");
         }

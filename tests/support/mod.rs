@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod certificates;
 pub mod client;
 pub mod http;
 pub mod program;
@@ -10,3 +11,5 @@ pub mod proxy;
 pub mod redis;
 pub mod replica;
 pub mod replicas;
+pub mod tinyproxy;
+pub mod tls_front;

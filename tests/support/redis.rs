@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{client::soon, replica::Scratch};
+use super::{certificates::make_certificates, client::soon, replica::Scratch};
 
 /// How a [`Redis`] differs from the plain one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,7 +207,7 @@ impl Drop for Redis {
 }
 
 /// A port on which no process listens at this moment.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -322,32 +322,6 @@ impl Connection {
             }
             _ => panic!("no answer of Redis': {line:?}"),
         })
-    }
-}
-
-/// A private CA, and a certificate from it for `localhost`.
-pub fn make_certificates(directory: &Path) {
-    std::fs::write(
-        directory.join("names"),
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
-    )
-    .unwrap();
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    for arguments in [
-        format!("req -x509 {new_key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca"),
-        format!("req {new_key} -keyout server.key -out server.csr -subj /CN=localhost"),
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-         -extfile names -out server.pem"
-            .to_owned(),
-    ] {
-        let mut command = Command::new("openssl");
-        command
-            .args(arguments.split_whitespace())
-            .current_dir(directory);
-        let output = command.output().unwrap_or_else(|error| {
-            panic!("openssl cannot be started ({error}): install Debian's package openssl")
-        });
-        assert!(output.status.success(), "openssl {arguments}: {output:?}");
     }
 }
 

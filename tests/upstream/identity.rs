@@ -77,7 +77,7 @@ fn borrowed(env: &[(String, String)]) -> Vec<(&str, &str)> {
         .collect()
 }
 
-async fn check(name: &'static str, env: Vec<(String, String)>) -> std::process::Output {
+pub(super) async fn check(name: &'static str, env: Vec<(String, String)>) -> std::process::Output {
     let checked = tokio::task::spawn_blocking(move || run(name, &["check"], &borrowed(&env)));
     soon("the check", checked).await.unwrap()
 }

@@ -1,8 +1,10 @@
 //! What upstream may do, and what becomes of the reply: failures, retries, credentials, malformed streams.
 
+mod certificates;
 mod failures;
 mod fuzz;
 mod http_shapes;
 mod identity;
+mod proxies;
 mod retries;
 mod secrets;

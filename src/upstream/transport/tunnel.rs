@@ -94,7 +94,8 @@ fn refused(status: u16) -> ConnectFailure {
     ConnectFailure {
         cause: Cause::Proxy { status },
         diagnosis: match status {
-            407 => Diagnosis::ProxyCredentials,
+            // tinyproxy says 401 to a wrong password.
+            401 | 407 => Diagnosis::ProxyCredentials,
             // What it is called if it fails on the way to the target.
             500..=599 => Diagnosis::ProxyGateway,
             _ => Diagnosis::ProxyRefusal,

@@ -23,8 +23,8 @@ use rustls::{
 };
 
 use crate::support::{
+    certificates::make_certificates,
     client,
-    redis::make_certificates,
     replica::{Replica, Scratch},
 };
 
