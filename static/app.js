@@ -135,7 +135,7 @@ function createViewer(current) {
     },
     reasoned: (reasoning) => view.reason(reasoning),
     // A notice of a wait or a retry is obsolete once the first words arrive.
-    noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, !["history_trimmed", "reasoning_trimmed"].includes(code), wait),
+    noticed: ({ code, message: words, retry_after_ms: wait }) => notify(view, words, ["retrying", "other_deployment"].includes(code), wait),
     ended: (end, proof, deltas) => finish(current, end, proof, deltas),
   }, exchange.text, exchange.reasoning);
   return current.viewer;

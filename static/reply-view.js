@@ -214,6 +214,7 @@ export class ReplyView {
 export function outcomeOf({ end, stopped }) {
   if (end.status === "completed") {
     if (end.finish_reason === "length") return { kind: "length", words: "Cut short: the reply reached its length limit." };
+    if (end.finish_reason === "other") return { kind: "complete", words: "Ended by the model, for a reason that is not known." };
     return { kind: "complete", words: "Complete." };
   }
   if (end.status === "stopped") {

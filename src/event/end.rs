@@ -57,6 +57,8 @@ pub enum FinishReason {
     FunctionCall,
     /// The content filter cut it off.
     ContentFilter,
+    /// Something that this program does not know; the log has the word if it is a known one.
+    Other,
 }
 
 /// Why a reply was stopped.

@@ -98,6 +98,8 @@ pub enum NoticeCode {
     Retrying,
     /// The request goes to another deployment: one is busy or unreachable.
     OtherDeployment,
+    /// The model has finished, and there is no text.
+    EmptyReply,
     /// The rest of the model's reasoning is left out: it is longer than `MAX_REPLY_BYTES`.
     ReasoningTrimmed,
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{outcome::Outcome, phase::Phase};
 use crate::{
-    event::{End, ErrorCode, FinishReason, ReplyEvent, Status, Timing, Usage},
+    event::{End, ErrorCode, FinishReason, Notice, NoticeCode, ReplyEvent, Status, Timing, Usage},
     store::{AppendError, LocalLog, Writer},
     upstream::Fault,
 };
@@ -74,9 +74,14 @@ impl Run {
     }
 
     /// Appends the `end`. `interruption` is what ended the reply, if it did not complete.
-    pub(super) fn end(self, interruption: Option<Outcome>) {
+    pub(super) fn end(mut self, interruption: Option<Outcome>) {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (status, reason, error) = match self.outcome(interruption) {
+        let outcome = self.outcome(interruption);
+        if matches!(outcome, Outcome::Completed) && self.text_bytes() == 0 {
+            // A log that is full has no room for it. Its end says as much: no bytes.
+            let _ = self.append(&[empty_reply()]);
+        }
+        let (status, reason, error) = match outcome {
             Outcome::Completed => (Status::Completed, None, None),
             Outcome::Stopped(reason) => (Status::Stopped, Some(reason), None),
             Outcome::Failed(error) => (Status::Failed, None, Some(error)),
@@ -116,4 +121,9 @@ impl Run {
             (None, None) => Outcome::failed(ErrorCode::Internal),
         }
     }
+}
+
+fn empty_reply() -> ReplyEvent {
+    let message = "The model has finished without any text.".to_owned();
+    ReplyEvent::Notice(Notice::new(NoticeCode::EmptyReply, message))
 }

@@ -56,7 +56,8 @@ impl fmt::Display for Word {
 }
 
 /// Every word that passes: codes and types of Azure OpenAI, of OpenAI and of compatible servers, the
-/// parameters that a refusal can name, and OAuth's error codes, which Entra answers with.
+/// parameters that a refusal can name, finish reasons, kinds of content, and OAuth's error codes,
+/// which Entra answers with.
 const KNOWN: &[&str] = &[
     // Codes of Azure OpenAI's chat completions and of its gateway.
     "AccessDenied",
@@ -139,6 +140,33 @@ const KNOWN: &[&str] = &[
     "timeout",
     "tokens",
     "unknown_parameter",
+    // Finish reasons that are like none of this program's.
+    "LANGUAGE",
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "NO_IMAGE",
+    "OTHER",
+    "TOO_MANY_TOOL_CALLS",
+    "UNEXPECTED_TOOL_CALL",
+    "load",
+    "other",
+    "pause_turn",
+    "repetition",
+    "time_limit",
+    "unknown",
+    "unload",
+    // Parts of a content that are no text.
+    "audio",
+    "document_url",
+    "file",
+    "image",
+    "image_url",
+    "input_audio",
+    "output_audio",
+    "reference",
+    "tool_reference",
+    "tool_use",
+    "video_url",
     // Parameters.
     "frequency_penalty",
     "include",

@@ -130,12 +130,12 @@ fn only_an_annotation_retracts_what_was_shown() {
 
 #[test]
 fn text_beside_a_bad_finish_reason_is_kept() {
-    let data = r#"{"model":"m","choices":[{"delta":{"content":"a"},"finish_reason":"because"}]}"#;
+    let data = r#"{"model":"m","choices":[{"delta":{"content":"a"},"finish_reason":"error"}]}"#;
     let mut chunks = Vec::new();
     let fault = Normalizer::default()
         .read("", data, &mut chunks)
         .unwrap_err();
-    assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol);
+    assert_eq!(fault.error.code, ErrorCode::UpstreamError);
     let kept = Chunk {
         text: some("a"),
         model: ModelName::accept("m", &Secrets::default()),
@@ -195,8 +195,12 @@ fn frames_that_would_lose_text_are_protocol_errors() {
         "7",
         r#"{"choices":{}}"#,
         r#"{"choices":[{"delta":{"content":7}}]}"#,
-        r#"{"choices":[{"delta":{"content":["part"]}}]}"#,
-        r#"{"choices":[{"finish_reason":"because"}]}"#,
+        r#"{"choices":[{"delta":{"content":true}}]}"#,
+        r#"{"choices":[{"delta":{"content":["part",7]}}]}"#,
+        r#"{"choices":[{"delta":{"content":{"type":"text","text":7}}}]}"#,
+        r#"{"choices":[{"delta":7}]}"#,
+        r#"{"choices":["text"]}"#,
+        "{\"choices\":[]}\n{\"choices\":[",
     ] {
         assert_eq!(code("", data), ErrorCode::UpstreamProtocol, "for {data}");
     }
@@ -242,6 +246,182 @@ fn the_model_is_named_once() {
     assert_eq!(model("\"org/model-7b\""), some("org/model-7b"));
     assert_eq!(model("\"/home/me/models/tiny.gguf\""), some("tiny.gguf"));
     assert_eq!(model(r#""C:\\models\\tiny.gguf""#), some("tiny.gguf"));
+}
+
+/// The chunk of one choice.
+fn of_choice(choice: &str) -> Chunk {
+    let data = format!("{{\"choices\":[{choice}]}}");
+    read(&mut Normalizer::default(), &data)
+}
+
+#[test]
+fn text_in_parts_is_text_and_thinking_is_reasoning() {
+    for (content, text, reasoning) in [
+        (r#"["Wah"," gwan"]"#, some("Wah gwan"), None),
+        (
+            r#"[{"type":"text","text":"Wah"},{"type":"text","text":" gwan"}]"#,
+            some("Wah gwan"),
+            None,
+        ),
+        (r#"{"type":"text","text":"Wah"}"#, some("Wah"), None),
+        (r#"{"text":"Wah"}"#, some("Wah"), None),
+        (
+            r#"{"type":"text","text":{"value":"Wah","annotations":[]}}"#,
+            some("Wah"),
+            None,
+        ),
+        (r#"{"parts":[{"text":"Wah"}]}"#, some("Wah"), None),
+        (r#"[{"type":"refusal","refusal":"No."}]"#, some("No."), None),
+        (
+            r#"[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]}]"#,
+            None,
+            some("Hm"),
+        ),
+        (
+            r#"[{"type":"thinking","thinking":"Hm"},{"type":"text","text":"Wah"}]"#,
+            some("Wah"),
+            some("Hm"),
+        ),
+        (
+            r#"[{"type":"thinking","thinking":7},null,{"type":"text","text":null}]"#,
+            None,
+            None,
+        ),
+        (
+            r#"[{"type":"reference","reference_ids":[1]},{"type":"text","text":"Wah"}]"#,
+            some("Wah"),
+            None,
+        ),
+        (
+            r#"[{"type":"text","text":"\ud83e\udd81"},{}]"#,
+            some("\u{1F981}"),
+            None,
+        ),
+        ("[]", None, None),
+        ("{}", None, None),
+    ] {
+        for place in ["delta", "message"] {
+            let chunk = of_choice(&format!(r#"{{"{place}":{{"content":{content}}}}}"#));
+            assert_eq!(
+                (chunk.text, chunk.reasoning),
+                (text.clone(), reasoning.clone()),
+                "{place} {content}"
+            );
+        }
+    }
+}
+
+#[test]
+fn chunks_of_unusual_form_lose_no_text() {
+    for choice in [
+        r#"{"index":"0","delta":{"content":"Wah"}}"#,
+        r#"{"index":0.0,"delta":{"content":"Wah"}}"#,
+        r#"{"index":null,"delta":{"content":"Wah"}}"#,
+        r#"{"index":"first","delta":{"content":"Wah"}}"#,
+        r#"{"delta":{"content":"no"},"delta":{"content":"Wah"}}"#,
+        r#"{"delta":{"content":"no","content":"Wah"}}"#,
+        r#"{"delta":"Wah"}"#,
+        r#"{"message":"Wah"}"#,
+        r#"{"message":{"role":"assistant","content":"Wah"}}"#,
+        r#"{"message":{"content":"Wah"},"delta":null}"#,
+        r#"{"message":{"content":"Wah"},"delta":{}}"#,
+        r#"{"message":{"content":"Wah"},"delta":{"content":"Wah"}}"#,
+        r#"{"delta":{"content":"Wah","refusal":false}}"#,
+        r#"{"delta":{"content":"Wah"},"score":NaN,"range":[-Infinity,Infinity]}"#,
+        r#"{"delta":{"content":"Wah","content":["Wah"]},"score":nan}"#,
+    ] {
+        assert_eq!(of_choice(choice).text, some("Wah"), "for {choice}");
+    }
+    for choice in [
+        r#"{"index":"1","delta":{"content":"another"}}"#,
+        r#"{"index":-1,"delta":{"content":"another"}}"#,
+        r#"{"delta":[]}"#,
+        "null",
+    ] {
+        assert_eq!(of_choice(choice), Chunk::default(), "for {choice}");
+    }
+}
+
+#[test]
+fn objects_on_lines_of_one_frame_are_chunks() {
+    let (mut normalizer, mut chunks) = (Normalizer::default(), Vec::new());
+    let line = r#"{"choices":[{"delta":{"content":"Wah"}}]}"#;
+    let data = format!("{line}\n{line}\n[DONE]\n{line}");
+    let read = normalizer.read("", &data, &mut chunks);
+    assert_eq!((read, chunks.len()), (Ok(Progress::Ended), 2));
+    // One object on two lines is one object.
+    let data = "{\"choices\":\n[{\"delta\":{\"content\":\"Wah\"}}]}";
+    assert_eq!(of_whole(data).text, some("Wah"));
+}
+
+fn of_whole(data: &str) -> Chunk {
+    read(&mut Normalizer::default(), data)
+}
+
+#[test]
+fn a_finish_reason_is_read_wherever_a_server_puts_it() {
+    for data in [
+        r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":null,"finishReason":"STOP"}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":"","finish_details":{"type":"stop","stop":"x"}}]}"#,
+        r#"{"choices":[{"delta":{"finish_reason":"stop"}}]}"#,
+        r#"{"choices":[{"message":{"content":"","finish_reason":"stop"}}]}"#,
+        r#"{"choices":[],"finish_reason":"stop"}"#,
+        r#"{"choices":[{"index":"0","delta":{},"finish_reason":"stop"}]}"#,
+    ] {
+        assert_eq!(
+            of_whole(data).finish,
+            Some(FinishReason::Stop),
+            "for {data}"
+        );
+    }
+    let unknown = of_choice(r#"{"delta":{"content":"Wah"},"finish_reason":"because"}"#);
+    assert_eq!(
+        (unknown.text, unknown.finish),
+        (some("Wah"), Some(FinishReason::Other))
+    );
+}
+
+#[test]
+fn an_answer_of_which_no_text_was_understood_is_a_protocol_error() {
+    let finished = |first: &str, reason: &str| {
+        let mut normalizer = Normalizer::default();
+        normalizer.read("", first, &mut Vec::new()).unwrap();
+        let last = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"{reason}"}}]}}"#);
+        normalizer.read("", &last, &mut Vec::new())
+    };
+    let elsewhere = r#"{"choices":[{"delta":{"said":"Wah"}}]}"#;
+    for reason in ["stop", "length", "because"] {
+        let fault = finished(elsewhere, reason).unwrap_err();
+        assert_eq!(fault.error.code, ErrorCode::UpstreamProtocol, "{reason}");
+    }
+    for reason in ["tool_calls", "content_filter"] {
+        assert!(finished(elsewhere, reason).is_ok(), "{reason}");
+    }
+    for understood in [
+        r#"{"choices":[{"delta":{"content":""}}]}"#,
+        r#"{"choices":[{"delta":{"content":"Wah","said":"Wah"}}]}"#,
+        r#"{"choices":[{"delta":{"reasoning":"Hm","said":"Hm"}}]}"#,
+    ] {
+        assert!(finished(understood, "stop").is_ok(), "{understood}");
+    }
+}
+
+#[test]
+fn text_beside_an_error_is_kept() {
+    for data in [
+        r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":502}}"#,
+        r#"{"choices":[{"delta":{"content":"a"},"error":{"code":502},"finish_reason":"error"}]}"#,
+        r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"error":{"code":502}}"#,
+    ] {
+        let mut chunks = Vec::new();
+        let fault = Normalizer::default()
+            .read("", data, &mut chunks)
+            .unwrap_err();
+        assert_eq!(fault.error.code, ErrorCode::UpstreamUnavailable, "{data}");
+        assert_eq!(chunks[0].text, some("a"), "{data}");
+        assert_eq!(chunks[0].finish, None, "{data}");
+    }
 }
 
 proptest! {

@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::parts::Parts;
 use crate::{
     event::ErrorCode,
-    upstream::{cause::Cause, dialect::surrogates::WireText, fault::Fault},
+    upstream::{cause::Cause, dialect::surrogates::WireText, fault::Fault, word::Word},
 };
 
 /// Raw fields are parsed lazily and may hold any JSON type.
@@ -22,6 +23,9 @@ pub(super) struct WireChunk<'a> {
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
+    /// Some servers put it beside the choices.
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<&'a RawValue>,
 }
 
 impl<'a> WireChunk<'a> {
@@ -48,12 +52,38 @@ pub(super) struct WireChoice<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow, default)]
     pub(super) delta: Option<WireDelta<'a>>,
+    /// What servers send that do not stream, or that send the whole text so far each time.
+    #[serde(borrow, default)]
+    pub(super) message: Option<WireDelta<'a>>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "finishReason")]
+    pub(super) camel_case_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) finish_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) content_filter_results: Option<&'a RawValue>,
 }
 
+impl<'a> WireChoice<'a> {
+    /// The finish reason, in each place where a server puts it.
+    pub(super) fn finish_reasons(&self) -> impl Iterator<Item = &'a RawValue> {
+        let in_delta = |delta: &Option<WireDelta<'a>>| delta.as_ref()?.finish_reason;
+        [
+            self.finish_reason,
+            self.camel_case_reason,
+            self.finish_details,
+            in_delta(&self.delta),
+            in_delta(&self.message),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// A delta, or a message.
 #[derive(Default, Deserialize)]
 pub(super) struct WireDelta<'a> {
     #[serde(default)]
@@ -64,15 +94,45 @@ pub(super) struct WireDelta<'a> {
     pub(super) reasoning_content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<&'a RawValue>,
+    /// Reasoning in parts of the content.
+    #[serde(skip)]
+    pub(super) thinking: Option<WireText>,
+    /// The kind of a part of the content that is neither text nor reasoning.
+    #[serde(skip)]
+    pub(super) unknown_part: Option<Word>,
 }
 
 impl WireDelta<'_> {
+    pub(super) fn of_parts(parts: Parts) -> Self {
+        let text = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(WireText(bytes));
+        Self {
+            content: text(parts.text),
+            thinking: text(parts.thinking),
+            unknown_part: parts.unknown,
+            ..Self::default()
+        }
+    }
+
+    /// The text. A refusal is the model's own text in place of an answer.
+    pub(super) fn take_text(&mut self) -> Option<Vec<u8>> {
+        match (self.content.take(), self.refusal.take()) {
+            (Some(WireText(content)), Some(WireText(refusal))) => Some([content, refusal].concat()),
+            (Some(WireText(text)), None) | (None, Some(WireText(text))) => Some(text),
+            (None, None) => None,
+        }
+        .filter(|text| !text.is_empty())
+    }
+
     /// The model's reasoning, by either of its names; some servers send it under both. It is no
     /// text, so another form counts as absent.
-    pub(super) fn reasoning(&self) -> Option<WireText> {
-        [self.reasoning_content, self.reasoning]
+    pub(super) fn take_reasoning(&mut self) -> Option<Vec<u8>> {
+        let named = [self.reasoning_content, self.reasoning]
             .into_iter()
             .flatten()
-            .find_map(|json| serde_json::from_str(json.get()).ok())
+            .find_map(|json| serde_json::from_str(json.get()).ok());
+        let WireText(text) = named.or_else(|| self.thinking.take())?;
+        (!text.is_empty()).then_some(text)
     }
 }

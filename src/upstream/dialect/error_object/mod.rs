@@ -50,14 +50,14 @@ pub fn refusal(head: &RefusalHead<'_>, body: &[u8]) -> Fault {
 }
 
 /// The fault that an error inside the event stream stands for: its JSON, of any type, with or without
-/// an object around it. The fault has the code of the refusal that it would be; a failure of the server
+/// an object around it, or a sentence. The fault has the code of the refusal that it would be; a failure of the server
 /// itself, and an error that does not tell its kind, is an `upstream_error`.
 ///
 /// The wait is the one that the error names. The caller adds that of the response's head.
 #[must_use]
 pub fn in_stream(json: &str) -> Fault {
-    // Half a surrogate pair, which no `Value` can hold, costs the words and not the fault.
-    let error: Value = serde_json::from_str(json).unwrap_or_default();
+    // What is not JSON, or holds half a surrogate pair, which no `Value` can, is a sentence.
+    let error: Value = serde_json::from_str(json).unwrap_or_else(|_| json.into());
     let error = ErrorObject::of(&error);
     let status = twin::status(&error);
     let code = match status {

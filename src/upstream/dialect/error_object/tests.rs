@@ -282,6 +282,8 @@ fn an_error_in_the_stream_has_the_code_of_the_refusal_that_it_would_be() {
         ),
         (r#"{"error":"plain"}"#, UpstreamError),
         (r#"{"error":{"code":200,"message":"m"}}"#, UpstreamError),
+        ("Rate limit exceeded", RateLimited),
+        ("Internal Server Error", UpstreamError),
         ("", UpstreamError),
         ("[]", UpstreamError),
         ("7", UpstreamError),
