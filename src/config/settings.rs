@@ -83,8 +83,8 @@ pub struct Settings {
         value_parser = value::authority)]
     pub azure_authority_host: String,
 
-    /// The proxy for https:// URLs, also those of Microsoft Entra ID:
-    /// http://[USER:PASSWORD@]HOST:PORT. Other users of this machine can see flags: prefer the
+    /// The proxy for https:// URLs, also those of Microsoft Entra ID: http://HOST:PORT, or
+    /// http://USER:PASSWORD@HOST:PORT. Other users of this machine can see flags: prefer the
     /// environment
     #[arg(long, env = "HTTPS_PROXY", value_name = "URL")]
     pub https_proxy: Option<SecretString>,
