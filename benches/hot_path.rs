@@ -15,7 +15,7 @@ use actix_web::body::MessageBody as _;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use futures_util::FutureExt as _;
 use rasta_stream::{
-    event::{Pad, ReplyEvent, Seq},
+    event::{Padding, ReplyEvent, Seq},
     shutdown::DrainSignal,
     store::{self, Created, Log, Next, Store},
     upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
@@ -71,16 +71,20 @@ fn frames(bencher: Bencher<'_, '_>, read: usize) {
 
 /// Encodes events, with and without padding.
 #[divan::bench(args = [true, false])]
-fn encode(bencher: Bencher<'_, '_>, pad: bool) {
+fn encode(bencher: Bencher<'_, '_>, padded: bool) {
     let event = ReplyEvent::Delta {
         text: " river".to_owned(),
+    };
+    let padding = if padded {
+        Padding::ToClass
+    } else {
+        Padding::Off
     };
     let mut out = Vec::with_capacity(256);
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
         for seq in 0..EVENTS as u64 {
             out.clear();
-            let pad = pad.then(Pad::random);
-            event.encode(Seq(seq), pad.as_ref(), &mut out);
+            event.encode(Seq(seq), padding, &mut out);
             black_box(&out);
         }
     });
@@ -91,7 +95,7 @@ fn store() -> Store {
     Store::in_memory(store::Options {
         max_replies: 10,
         retention,
-        pad: true,
+        padding: Padding::ToClass,
     })
 }
 

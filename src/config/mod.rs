@@ -95,7 +95,7 @@ impl Config {
             store: store::Options {
                 max_replies: saturated(settings.max_replies),
                 retention: settings.retention_seconds,
-                pad: settings.pad,
+                padding: settings.pad.into(),
             },
             ping_interval: settings.ping_seconds,
             drain_timeout: settings.drain_seconds,

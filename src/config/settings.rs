@@ -172,7 +172,7 @@ pub struct Settings {
     #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub ping_seconds: Duration,
 
-    /// Pad deltas with random characters, so that their lengths do not reveal the text
+    /// Pad the model's words to few lengths, so that these do not reveal the text
     #[arg(long, env = "PAD", value_name = "BOOL", default_value = "true",
         action = clap::ArgAction::Set, value_parser = boolean)]
     pub pad: bool,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     created::Created,
     id::{ReplyId, Seq},
-    pad::Pad,
+    pad::{self, Padding},
     reply_event::{ReplyEvent, Why},
 };
 
@@ -17,12 +17,10 @@ struct StartData {
     created: Created,
 }
 
-/// The data of a `delta` or a `reasoning`.
+/// The data of a `delta` or a `reasoning` that is not padded.
 #[derive(Serialize)]
 struct TextData<'a> {
     text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pad: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -37,9 +35,10 @@ struct PingData {
 }
 
 impl ReplyEvent {
-    /// Appends the encoded event to `out`. Only the model's own words, a `delta` or a `reasoning`,
-    /// carry the `pad`.
-    pub fn encode(&self, seq: Seq, pad: Option<&Pad>, out: &mut Vec<u8>) {
+    /// Appends the encoded event to `out`. Padded are the model's own words: a `delta` or a
+    /// `reasoning`.
+    pub fn encode(&self, seq: Seq, padding: Padding, out: &mut Vec<u8>) {
+        let begin = out.len();
         write_fields(seq, self.name(), out);
         match self {
             Self::Start { reply, created } => {
@@ -51,19 +50,32 @@ impl ReplyEvent {
                     out,
                 );
             }
-            Self::Delta { text } | Self::Reasoning { text } => write_json(
-                &TextData {
-                    text,
-                    pad: pad.map(Pad::as_str),
-                },
-                out,
-            ),
+            Self::Delta { text } | Self::Reasoning { text } => match padding {
+                Padding::Off => write_json(&TextData { text }, out),
+                Padding::ToClass => write_padded(text, begin, out),
+            },
             Self::Replace { text, why } => write_json(&ReplaceData { text, why: *why }, out),
             Self::Notice(notice) => write_json(notice, out),
             Self::End(end) => write_json(end, out),
         }
-        out.extend_from_slice(b"\n\n");
+        out.extend_from_slice(END_OF_EVENT);
     }
+}
+
+/// What ends every event.
+const END_OF_EVENT: &[u8] = b"\n\n";
+
+/// Writes the data of an event that begins at `begin`, with a pad that brings it to its class.
+fn write_padded(text: &str, begin: usize, out: &mut Vec<u8>) {
+    const END_OF_PAD: &[u8] = b"\"}";
+    out.extend_from_slice(b"{\"text\":");
+    write_json(&text, out);
+    out.extend_from_slice(b",\"pad\":\"");
+    pad::append(
+        out.len() - begin + END_OF_PAD.len() + END_OF_EVENT.len(),
+        out,
+    );
+    out.extend_from_slice(END_OF_PAD);
 }
 
 /// Appends a `ping` to `out`: the one event that is not in the log.
@@ -73,7 +85,7 @@ impl ReplyEvent {
 pub fn encode_ping(cursor: Seq, out: &mut Vec<u8>) {
     write_fields(cursor, "ping", out);
     write_json(&PingData { last: cursor }, out);
-    out.extend_from_slice(b"\n\n");
+    out.extend_from_slice(END_OF_EVENT);
 }
 
 /// Writes the fields up to the value of `data`.

@@ -30,7 +30,7 @@ pub use self::{
     },
     error::{ErrorCode, ReplyError},
     id::{ReplyId, Seq},
-    pad::Pad,
+    pad::Padding,
     reply_event::{Notice, NoticeCode, ReplyEvent, Why},
     transcript::Transcript,
 };

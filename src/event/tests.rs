@@ -2,7 +2,7 @@ use super::*;
 
 fn encoded(event: &ReplyEvent, seq: u64) -> String {
     let mut out = Vec::new();
-    event.encode(Seq(seq), None, &mut out);
+    event.encode(Seq(seq), Padding::Off, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -63,34 +63,62 @@ fn a_ping_carries_the_cursor_of_its_connection() {
     assert_eq!(out, b"id: 4\nevent: ping\ndata: {\"last\":4}\n\n");
 }
 
-#[test]
-fn pads_vary_in_length_within_their_bound() {
-    let lengths: std::collections::BTreeSet<usize> =
-        (0..2000).map(|_| Pad::random().as_str().len()).collect();
-    assert_eq!(
-        lengths.iter().copied().collect::<Vec<_>>(),
-        (0..=31).collect::<Vec<_>>()
-    );
+/// A padded event.
+fn padded(event: &ReplyEvent, seq: u64) -> String {
+    let mut out = b"what is there already".to_vec();
+    let before = out.len();
+    event.encode(Seq(seq), Padding::ToClass, &mut out);
+    String::from_utf8(out.split_off(before)).unwrap()
+}
+
+fn delta(text: &str) -> ReplyEvent {
+    ReplyEvent::Delta { text: text.into() }
 }
 
 #[test]
-fn a_pad_is_written_into_the_words_of_the_model() {
-    let pad = Pad {
-        length: 2,
-        characters: [b'x'; Pad::MAX],
-    };
-    let text = || "a".to_owned();
-    for (event, name) in [
-        (ReplyEvent::Delta { text: text() }, "delta"),
-        (ReplyEvent::Reasoning { text: text() }, "reasoning"),
+fn ordinary_words_have_one_length_and_longer_ones_few() {
+    let reasoning = |text: &str| ReplyEvent::Reasoning { text: text.into() };
+    let longest = "x".repeat(24);
+    for word in [
+        "a",
+        " responsibilities",
+        "\n\n\"",
+        "\u{1}",
+        "Привет, мир",
+        &longest,
     ] {
-        let mut out = Vec::new();
-        event.encode(Seq(2), Some(&pad), &mut out);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            format!("id: 2\nevent: {name}\ndata: {{\"text\":\"a\",\"pad\":\"xx\"}}\n\n")
-        );
+        for seq in [1, 10, 262_144] {
+            assert_eq!(padded(&delta(word), seq).len(), 80, "{word} {seq}");
+            assert_eq!(padded(&reasoning(word), seq).len(), 80, "{word} {seq}");
+        }
     }
+    let lengths: std::collections::BTreeSet<usize> = (1..=200)
+        .map(|length| padded(&delta(&"x".repeat(length)), 1).len())
+        .collect();
+    let classes: Vec<usize> = (80..=256).step_by(16).collect();
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), classes);
+}
+
+#[test]
+fn a_pad_is_random_and_the_model_s_words_only_have_one() {
+    for (event, name) in [
+        (delta("a"), "delta"),
+        (ReplyEvent::Reasoning { text: "a".into() }, "reasoning"),
+    ] {
+        let [one, other] = [(); 2].map(|()| padded(&event, 2));
+        assert_ne!(one, other);
+        let data = one
+            .strip_prefix(&format!("id: 2\nevent: {name}\ndata: "))
+            .and_then(|data| data.strip_suffix("\n\n"))
+            .unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["text"], "a");
+        let pad = data["pad"].as_str().unwrap();
+        let in_alphabet = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        assert!(pad.len() >= 24 && pad.chars().all(in_alphabet), "{pad}");
+    }
+    let end = ReplyEvent::End(end());
+    assert_eq!(padded(&end, 9), encoded(&end, 9));
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl Memory {
         }
         let shared = Arc::clone(&self.shared);
         let on_end = OnEnd(Box::new(move |bytes| shared.ended(id, bytes)));
-        let writer = Writer::open(id, commit, self.options.pad, on_end);
+        let writer = Writer::open(id, commit, self.options.padding, on_end);
         let log = Arc::clone(writer.log());
         state.running.insert(id, Reply { log, key });
         self.shared.running.send_replace(state.running.len());

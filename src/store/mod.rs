@@ -177,7 +177,7 @@ impl Store {
         Self::in_memory(Options {
             max_replies: 10,
             retention: std::time::Duration::from_secs(600),
-            pad: false,
+            padding: crate::event::Padding::Off,
         })
     }
 

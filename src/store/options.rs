@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::event::Padding;
+
 /// The port of a Redis URL that names none.
 const DEFAULT_REDIS_PORT: u16 = 6379;
 
@@ -14,8 +16,8 @@ pub struct Options {
     pub max_replies: usize,
     /// How long a reply is kept after its end.
     pub retention: Duration,
-    /// Whether deltas are padded.
-    pub pad: bool,
+    /// Whether the model's words are padded.
+    pub padding: Padding,
 }
 
 impl Default for Options {
@@ -23,7 +25,7 @@ impl Default for Options {
         Self {
             max_replies: 10_000,
             retention: Duration::from_secs(21_600),
-            pad: true,
+            padding: Padding::ToClass,
         }
     }
 }

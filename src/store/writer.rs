@@ -14,7 +14,7 @@ use super::{
     log::Log,
 };
 use crate::event::{
-    self, End, ErrorCode, Pad, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
+    self, End, ErrorCode, Padding, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
 };
 
 /// The outcome of creating a reply.
@@ -41,7 +41,7 @@ pub struct Writer {
     log: Arc<LocalLog>,
     /// `None` once the `end` is appended.
     on_end: Option<OnEnd>,
-    pad: bool,
+    padding: Padding,
     last: Seq,
     /// The memory that the log takes.
     log_bytes: usize,
@@ -52,13 +52,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens a log and appends its `start`. `pad` says whether the model's words get a pad.
-    pub(super) fn open(id: ReplyId, commit: Commit, pad: bool, on_end: OnEnd) -> Self {
+    /// Opens a log and appends its `start`.
+    pub(super) fn open(id: ReplyId, commit: Commit, padding: Padding, on_end: OnEnd) -> Self {
         let created = event::Created::now();
         let mut writer = Self {
             log: Arc::new(LocalLog::new(id, created, commit)),
             on_end: Some(on_end),
-            pad,
+            padding,
             last: Seq::ZERO,
             log_bytes: 0,
             transcript: Transcript::default(),
@@ -138,12 +138,7 @@ impl Writer {
         let mut seq = self.last;
         for event in events {
             seq = seq.next();
-            let padded = matches!(
-                event,
-                ReplyEvent::Delta { .. } | ReplyEvent::Reasoning { .. }
-            );
-            let pad = (self.pad && padded).then(Pad::random);
-            event.encode(seq, pad.as_ref(), &mut self.encoded);
+            event.encode(seq, self.padding, &mut self.encoded);
             self.ends.push(self.encoded.len());
         }
         // Exactly as long as its content: the log keeps it.

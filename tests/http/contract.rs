@@ -2,9 +2,15 @@
 
 use serde_json::{Value, json};
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
 use crate::support::{
-    app::{Setup, requests, spawn_app, spawn_app_with, spawn_stepped},
-    client::{self, Response, blocks, proven, text_of},
+    app::{Setup, chunked, requests, spawn_app, spawn_app_with, spawn_canned, spawn_stepped},
+    client::{self, Response, blocks, proven, soon, text_of},
+    http,
 };
 
 async fn problem(response: Response) -> (u16, String, Value) {
@@ -462,22 +468,71 @@ async fn history_over_the_limit_is_trimmed_with_a_notice() {
 }
 
 #[actix_web::test]
-async fn padding_hides_the_length_of_deltas_unless_it_is_switched_off() {
+async fn two_replies_of_as_many_deltas_have_the_same_lengths_on_the_wire() {
+    const DELTAS: usize = 1_200;
+    let words = ["Zion", " responsibilities", " \"irie\"\n\n", ",", " love"];
+    let varied: Vec<&str> = words.into_iter().cycle().take(DELTAS).collect();
+    let short = chunk_sizes(&["a"; DELTAS]).await;
+    assert_eq!(short.len(), DELTAS + 2);
+    // All but the `end`, which says how long the text is.
+    assert_eq!(short[..=DELTAS], chunk_sizes(&varied).await[..=DELTAS]);
+}
+
+/// The sizes of the chunks in which the events of a reply with these deltas come: one event in each.
+async fn chunk_sizes(deltas: &[&str]) -> Vec<usize> {
+    let frame = |choice: Value| format!("data: {}\n\n", json!({"choices": [choice]}));
+    let mut body: String = deltas
+        .iter()
+        .map(|text| frame(json!({"delta": {"content": text}})))
+        .collect();
+    body += &frame(json!({"delta": {}, "finish_reason": "stop"}));
+    let (upstream, _) = spawn_canned(chunked(body.as_bytes())).await;
+    let app = spawn_app_with(Setup {
+        endpoint: Some(format!("http://{upstream}")),
+        ..Setup::default()
+    })
+    .await;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream"),
+        ("Connection", "close"),
+    ];
+    let prompt = json!({"prompt": "river"}).to_string();
+    let host = app.addr.to_string();
+    let request = http::request("POST", "/v1/replies", &host, &headers, Some(&prompt));
+    let mut stream = TcpStream::connect(app.addr).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    let mut response = String::new();
+    soon("the whole response", stream.read_to_string(&mut response))
+        .await
+        .unwrap();
+
+    let (_, mut rest) = response.split_once("\r\n\r\n").unwrap();
+    let mut sizes = Vec::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        assert_eq!(after[..size].matches("\n\n").count(), 1, "one event");
+        sizes.push(size);
+        rest = after[size..].strip_prefix("\r\n").unwrap();
+    }
+    sizes
+}
+
+#[actix_web::test]
+async fn padding_can_be_switched_off() {
     let padded = spawn_app().await.stream("river").await.rest().await;
-    let pads = |events: &[client::Event]| -> Vec<Option<usize>> {
-        let deltas = events.iter().filter(|event| event.name == "delta");
-        deltas
-            .map(|event| event.data["pad"].as_str().map(str::len))
-            .collect()
-    };
-    let lengths: std::collections::BTreeSet<_> = pads(&padded).into_iter().collect();
-    assert!(lengths.len() > 5 && lengths.iter().all(|length| length.is_some_and(|n| n <= 31)));
     let bare = spawn_app_with(Setup {
         flags: &["--pad=false"],
         ..Setup::default()
     })
     .await;
     let bare = bare.stream("river").await.rest().await;
-    assert!(pads(&bare).iter().all(Option::is_none));
+    for (events, has_pads) in [(&padded, true), (&bare, false)] {
+        let mut deltas = events.iter().filter(|event| event.name == "delta");
+        assert!(deltas.all(|event| event.data["pad"].is_string() == has_pads));
+    }
     assert_eq!(text_of(&bare), text_of(&padded));
 }

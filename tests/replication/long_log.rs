@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rasta_stream::{
-    event::{ReplyEvent, Seq},
+    event::{Padding, ReplyEvent, Seq},
     store::{self, Created, Log, Next, Store, Writer},
 };
 use sha2::{Digest as _, Sha256};
@@ -30,7 +30,7 @@ async fn replica(redis: &Redis) -> Store {
     let options = store::Options {
         max_replies: 10,
         retention: Duration::from_secs(600),
-        pad: true,
+        padding: Padding::ToClass,
     };
     let replication = store::ReplicationOptions {
         url: redis.url().into(),

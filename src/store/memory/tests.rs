@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    event::{End, Seq, Status, Timing, Transcript},
+    event::{End, Padding, Seq, Status, Timing, Transcript},
     store::{Store, batch::Position},
 };
 
@@ -11,7 +11,7 @@ fn store(max_replies: usize) -> Store {
     Store::in_memory(Options {
         max_replies,
         retention,
-        pad: false,
+        padding: Padding::Off,
     })
 }
 
@@ -93,7 +93,7 @@ async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told
     let memory = Memory::new(Options {
         max_replies: 10,
         retention: Duration::from_secs(600),
-        pad: false,
+        padding: Padding::Off,
     });
     let (on_evict, mut evicted) = mpsc::unbounded_channel();
     memory.on_evict(on_evict);

@@ -20,7 +20,9 @@ use super::{
     pipeline::Lifetimes,
 };
 use crate::{
-    event::{self, End, ErrorCode, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript},
+    event::{
+        self, End, ErrorCode, Padding, ReplyError, ReplyEvent, Seq, Status, Timing, Transcript,
+    },
     store::{batch::Batch, remote_log::RemoteLog},
 };
 
@@ -178,6 +180,6 @@ fn lost_end(log: &RemoteLog, transcript: &Transcript, seq: Seq) -> Bytes {
         error: Some(ReplyError::new(ErrorCode::ProducerLost)),
     };
     let mut encoded = Vec::new();
-    ReplyEvent::End(end).encode(seq, None, &mut encoded);
+    ReplyEvent::End(end).encode(seq, Padding::Off, &mut encoded);
     encoded.into()
 }

@@ -31,7 +31,12 @@ fn written(batch: usize, text: &str) -> (Arc<LocalLog>, usize) {
     let counted = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&counted);
     let on_end = OnEnd(Box::new(move |bytes| count.store(bytes, Ordering::Relaxed)));
-    let mut writer = Writer::open(ReplyId::random(), Commit::OnAppend, true, on_end);
+    let mut writer = Writer::open(
+        ReplyId::random(),
+        Commit::OnAppend,
+        Padding::ToClass,
+        on_end,
+    );
     let text = text.to_owned();
     let events = vec![ReplyEvent::Delta { text }; batch];
     for _ in 0..EVENTS / batch {

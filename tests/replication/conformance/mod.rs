@@ -23,7 +23,10 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
-use rasta_stream::store::{self, Store};
+use rasta_stream::{
+    event::Padding,
+    store::{self, Store},
+};
 
 use crate::support::{client::DEADLINE, redis::Redis};
 use run::run;
@@ -53,7 +56,7 @@ impl Replicas {
         let store = Store::in_memory(store::Options {
             max_replies: MAX_REPLIES,
             retention: RETENTION,
-            pad: false,
+            padding: Padding::Off,
         });
         Self {
             stores: vec![store.clone(), store.clone(), store],
@@ -187,7 +190,7 @@ async fn schedules_hold_on_handles_that_share_a_store() {
     let store = Store::in_memory(store::Options {
         max_replies: 1000,
         retention: Duration::from_secs(3600),
-        pad: false,
+        padding: Padding::Off,
     });
     let replicas = Replicas::shared(vec![store.clone(), store.clone(), store]);
     every_schedule_holds(&replicas, first_seed(), 200, 20).await;
@@ -206,7 +209,7 @@ async fn schedules_hold_on_three_replicas_over_one_redis() {
         let store = store::Options {
             max_replies: 1000,
             retention: Duration::from_secs(3600),
-            pad: false,
+            padding: Padding::Off,
         };
         stores.push(Store::connect(store, &config).await.unwrap());
     }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use rasta_stream::event::{Content, End, ReplyEvent, Seq, Status, StopReason, Timing, Transcript};
+use rasta_stream::event::{
+    Content, End, Padding, ReplyEvent, Seq, Status, StopReason, Timing, Transcript,
+};
 
 #[derive(Default)]
 pub struct Model {
@@ -13,7 +15,7 @@ pub struct Model {
 impl Model {
     pub fn write(&mut self, event: ReplyEvent) {
         let mut block = Vec::new();
-        event.encode(self.last().next(), None, &mut block);
+        event.encode(self.last().next(), Padding::Off, &mut block);
         self.blocks.push(block.into());
         self.events.push(event);
     }

@@ -1,7 +1,7 @@
 //! What is read back of Redis, and what is not.
 
 use super::*;
-use crate::event::{ReplyEvent, ReplyId};
+use crate::event::{Padding, ReplyEvent, ReplyId};
 
 fn text(text: &str) -> Value {
     Value::BulkString(text.into())
@@ -90,7 +90,7 @@ fn what_is_not_exactly_one_event_is_not_passed_on() {
 fn every_event_that_is_encoded_here_is_one() {
     let mut encoded = Vec::new();
     let text = "a\r\nb\nc\u{2028}\0".to_owned();
-    ReplyEvent::Delta { text }.encode(Seq(7), None, &mut encoded);
+    ReplyEvent::Delta { text }.encode(Seq(7), Padding::Off, &mut encoded);
     assert!(is_event(&encoded, Seq(7), false));
     assert!(!is_event(&encoded, Seq(7), true));
 }
@@ -98,7 +98,7 @@ fn every_event_that_is_encoded_here_is_one() {
 fn start() -> String {
     let (reply, created) = (ReplyId::random(), Created::now());
     let mut encoded = Vec::new();
-    ReplyEvent::Start { reply, created }.encode(Seq(1), None, &mut encoded);
+    ReplyEvent::Start { reply, created }.encode(Seq(1), Padding::Off, &mut encoded);
     String::from_utf8(encoded).unwrap()
 }
 
