@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use rasta_stream::{
     event::{Padding, ReplyEvent, Seq},
     shutdown::DrainSignal,
-    store::{self, Created, Log, Next, Store},
+    store::{self, Created, Log, Next, Owner, Store},
     upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
     viewer::{OnDrain, Viewer},
 };
@@ -109,7 +109,11 @@ fn append(bencher: Bencher<'_, '_>, batch: usize) {
         batch
     ];
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
-        let created = store().create(None).now_or_never().unwrap().unwrap();
+        let created = store()
+            .create(Owner::Anyone, None)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         let Created::New(mut writer) = created else {
             panic!("no key was given")
         };
@@ -122,7 +126,11 @@ fn append(bencher: Bencher<'_, '_>, batch: usize) {
 /// Reads a log from its beginning, for several viewers.
 #[divan::bench(args = [1, 10])]
 fn replay(bencher: Bencher<'_, '_>, viewers: usize) {
-    let created = store().create(None).now_or_never().unwrap().unwrap();
+    let created = store()
+        .create(Owner::Anyone, None)
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let Created::New(mut writer) = created else {
         panic!("no key was given")
     };
@@ -166,7 +174,11 @@ fn follow(bencher: Bencher<'_, '_>, viewers: usize) {
     bencher
         .counter(ItemsCount::new(EVENTS * viewers))
         .bench_local(|| {
-            let created = store().create(None).now_or_never().unwrap().unwrap();
+            let created = store()
+                .create(Owner::Anyone, None)
+                .now_or_never()
+                .unwrap()
+                .unwrap();
             let Created::New(mut writer) = created else {
                 panic!("no key was given")
             };

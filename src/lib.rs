@@ -26,7 +26,7 @@
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
 //! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
-//! | `guard` | from where the server may be asked | |
+//! | `guard` | who may ask, and from where | `store` |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
 //! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |

@@ -4,7 +4,10 @@
 use std::io;
 
 use super::flags::FlagError;
-use crate::upstream::{CaError, ProxyError, endpoint::EndpointError};
+use crate::{
+    guard::TokensError,
+    upstream::{CaError, ProxyError, endpoint::EndpointError},
+};
 
 /// Why the program cannot start with these settings. Displayed in one line with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,17 @@ pub enum ConfigError {
         "REDIS_CA_FILE is set, but REDIS_URL does not begin with rediss://: use rediss://, or unset REDIS_CA_FILE"
     )]
     RedisCaAlone,
+    /// Both the access tokens and the file that lists them.
+    #[error("ACCESS_TOKENS and ACCESS_TOKENS_FILE are both set: unset one of them")]
+    TwoTokenLists,
+    /// The access tokens are no list of tokens.
+    #[error("{0} {1}")]
+    Tokens(&'static str, TokensError),
+    /// A proxy's header, and no proxy that may send it.
+    #[error(
+        "TRUSTED_USER_HEADER is set, but TRUSTED_PROXIES is not: set it to the addresses of the proxies that may name users"
+    )]
+    NoProxies,
     /// Part of an Entra identity.
     #[error("{name} is missing: set it, or unset {because}, which needs it")]
     Identity {

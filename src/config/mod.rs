@@ -43,7 +43,7 @@ pub struct Config {
     pub model: ModelOptions,
     /// How long and how large a reply may be.
     pub limits: generation::Limits,
-    /// From where the server may be asked.
+    /// Who may ask, and from where.
     pub guard: guard::Options,
     /// How replies are kept.
     pub store: store::Options,
@@ -91,7 +91,7 @@ impl Config {
                 max_idle_reader: settings.max_idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },
-            guard: settings.access.options(),
+            guard: settings.access.options()?,
             store: store::Options {
                 max_replies: saturated(settings.max_replies),
                 retention: settings.retention_seconds,

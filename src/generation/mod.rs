@@ -21,7 +21,7 @@ mod start;
 
 pub use self::{
     limits::Limits,
-    start::{StartError, Started, start},
+    start::{Ask, StartError, Started, start},
 };
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, task::spawn_local, time::Instant};
 use super::{limits::Limits, supervise::supervise};
 use crate::{
     chat::ChatRequest,
-    store::{CreateError, Created, Log, Request, Store},
+    store::{CreateError, Created, Log, Owner, Request, Store},
     upstream::Upstream,
 };
 
@@ -31,8 +31,22 @@ pub enum StartError {
     Panicked,
 }
 
-/// Starts a reply, or finds the one that the key in `idempotency` started before. `accepted` is when
-/// the POST was accepted: the reply's time counts from then.
+/// What a POST asks for.
+#[derive(Debug)]
+pub struct Ask {
+    /// The conversation.
+    pub request: ChatRequest,
+    /// Who may read the reply and stop it.
+    pub owner: Owner,
+    /// The key that may have started the reply before.
+    pub idempotency: Option<Request>,
+    /// How long and how large the reply may be.
+    pub limits: Limits,
+    /// When the POST was accepted: the reply's time counts from then.
+    pub accepted: Instant,
+}
+
+/// Starts a reply, or finds the one that the owner's key started before.
 ///
 /// The reply does not depend on the caller. If this future is dropped, because a client disconnects
 /// during its POST, the reply is still generated, and the client can find it by its key.
@@ -45,18 +59,18 @@ pub enum StartError {
 ///
 /// Outside a [`LocalSet`](tokio::task::LocalSet). An HTTP client belongs to one thread, so its replies
 /// do, too.
-pub async fn start(
-    store: Store,
-    upstream: Rc<Upstream>,
-    request: ChatRequest,
-    idempotency: Option<Request>,
-    limits: Limits,
-    accepted: Instant,
-) -> Result<Started, StartError> {
+pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Started, StartError> {
+    let Ask {
+        request,
+        owner,
+        idempotency,
+        limits,
+        accepted,
+    } = ask;
     let limits = limits.with_idle_reader(request.idle_reader());
     let (answer, answered) = oneshot::channel();
     spawn_local(async move {
-        let created = store.create(idempotency).await;
+        let created = store.create(owner, idempotency).await;
         drop(store);
         let (started, writer) = match created {
             Ok(Created::New(writer)) => {

@@ -368,15 +368,14 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
     let (store, upstream) = (Store::for_tests(), Rc::new(no_deployment()));
     let started = || {
         let (store, upstream) = (store.clone(), Rc::clone(&upstream));
-        let limits = Limits::default();
-        start(
-            store,
-            upstream,
-            request(),
-            idempotency(),
-            limits,
-            Instant::now(),
-        )
+        let ask = Ask {
+            request: request(),
+            owner: store::Owner::Anyone,
+            idempotency: idempotency(),
+            limits: Limits::default(),
+            accepted: Instant::now(),
+        };
+        start(store, upstream, ask)
     };
     let tasks = async {
         // Polled once and dropped.

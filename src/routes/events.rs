@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, we
 use actix_web_lab::header::{CacheControl, CacheDirective};
 
 use super::{
+    asking::Asking,
     extract,
     problem::{Code, Problem},
     service::Service,
@@ -24,6 +25,7 @@ pub(super) async fn follow(
     request: HttpRequest,
     id: web::Path<String>,
     service: web::Data<Service>,
+    Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let cursor = extract::cursor(&request)?;
     // Taken before the store is asked, which can take long: a drain that begins meanwhile waits for
@@ -31,7 +33,7 @@ pub(super) async fn follow(
     let Some(watch) = service.drain.watch() else {
         return Ok(reconnect(cursor));
     };
-    let log = match service.log(&id).await {
+    let log = match service.log(&id, &caller).await {
         // The reply may exist, and may soon be readable again.
         Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(reconnect(cursor)),
         found => found?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
-    http::header::{self, Accept, ContentType, Header as _},
+    http::header::{self, Accept, ContentType, Header as _, HeaderMap, HeaderName},
     web::Payload,
 };
 use bytes::BytesMut;
@@ -111,6 +111,14 @@ fn bad_cursor() -> Problem {
         Code::BadCursor,
         "Last-Event-ID and after take a decimal number.",
     )
+}
+
+/// The value of a header; empty if there are several, or if it is not text.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name);
+    let first = values.next()?;
+    let text = std::str::from_utf8(first.as_bytes()).unwrap_or_default();
+    Some(if values.next().is_none() { text } else { "" })
 }
 
 /// How a client wants the answer to its POST.

@@ -18,6 +18,7 @@ use actix_web::{
 };
 
 use super::{
+    extract::only,
     problem::{Code, Problem},
     service::Service,
 };
@@ -65,10 +66,11 @@ fn check(request: &ServiceRequest, guard: &Guard) -> Result<(), Problem> {
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let changes_nothing = request.method().is_safe() && !is_preflight;
+    let headers = request.headers();
     let source = Source {
-        origin: only(request, header::ORIGIN),
-        site: only(request, header::HeaderName::from_static("sec-fetch-site")),
-        host: only(request, header::HOST),
+        origin: only(headers, &header::ORIGIN),
+        site: only(headers, &HeaderName::from_static("sec-fetch-site")),
+        host: only(headers, &header::HOST),
     };
     if changes_nothing || guard.origins().admit(source) {
         Ok(())
@@ -85,7 +87,7 @@ fn check_host(request: &ServiceRequest, guard: &Guard) -> Result<(), Problem> {
     let local = request.conn_data::<LocalAddress>();
     let local = local.map(|LocalAddress(ip)| *ip);
     let in_url = request.uri().authority().map(Authority::as_str);
-    let names = [in_url, only(request, header::HOST)];
+    let names = [in_url, only(request.headers(), &header::HOST)];
     let mut names = names.into_iter().flatten().peekable();
     let admitted = names.peek().is_some()
         && names.all(|name| {
@@ -99,14 +101,6 @@ fn check_host(request: &ServiceRequest, guard: &Guard) -> Result<(), Problem> {
             "This server is not known by that name. ALLOWED_HOSTS lists its names.",
         ))
     }
-}
-
-/// The value of a header; empty if there are several, or if it is not text.
-fn only(request: &ServiceRequest, name: HeaderName) -> Option<&str> {
-    let mut values = request.headers().get_all(name);
-    let first = values.next()?;
-    let text = first.to_str().unwrap_or_default();
-    Some(if values.next().is_none() { text } else { "" })
 }
 
 /// CORS for the listed origins; without any, no response has its headers.

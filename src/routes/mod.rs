@@ -4,6 +4,7 @@
 mod problem;
 mod service;
 mod extract;
+mod asking;
 mod events;
 mod replies;
 mod health;

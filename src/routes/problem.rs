@@ -11,7 +11,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+        header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 use actix_web_lab::header::{CacheControl, CacheDirective};
@@ -50,6 +50,8 @@ pub(super) enum Code {
     BadCursor,
     /// The cursor lies beyond the end of an ended reply.
     CursorAhead,
+    /// The caller has not said who it is, or not rightly.
+    Unauthorized,
     /// The request comes from a page of another site.
     Forbidden,
     /// The reply is unknown or has expired.
@@ -80,6 +82,7 @@ impl Code {
     const fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::BadCursor | Self::CursorAhead => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::ReplyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -238,6 +241,9 @@ impl ResponseError for Problem {
             .insert_header((CONTENT_TYPE, "application/problem+json"));
         if let Some(seconds) = self.retry_after_seconds {
             response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.code == Code::Unauthorized {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"rasta-stream\""));
         }
         if self.code == Code::Draining {
             // A retry on the same connection would arrive here again.

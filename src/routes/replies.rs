@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use super::{
+    asking::Asking,
     events,
     extract::{self, Form},
     problem::Problem,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     event::{Created, End, ReplyId, Seq, Status},
-    generation::{self, Started},
+    generation::{self, Ask, Started},
     store::{self, Log, Snapshot},
     upstream::Upstream,
     viewer::OnDrain,
@@ -34,6 +35,7 @@ pub(super) async fn create(
     payload: web::Payload,
     service: web::Data<Service>,
     upstream: web::ThinData<Rc<Upstream>>,
+    Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let accepted = Instant::now();
     let chat = extract::chat_request(&request, payload).await?;
@@ -41,15 +43,14 @@ pub(super) async fn create(
         key,
         fingerprint: chat.fingerprint(),
     });
-    let started = generation::start(
-        service.store.clone(),
-        upstream.0,
-        chat,
+    let ask = Ask {
+        request: chat,
+        owner: caller.owner(),
         idempotency,
-        service.limits.clone(),
+        limits: service.limits.clone(),
         accepted,
-    )
-    .await?;
+    };
+    let started = generation::start(service.store.clone(), upstream.0, ask).await?;
     let (mut response, log) = match started {
         Started::New(log) => (HttpResponse::Created(), log),
         Started::Existing(log) => (HttpResponse::Ok(), log),
@@ -77,8 +78,9 @@ pub(super) async fn create(
 pub(super) async fn snapshot(
     id: web::Path<String>,
     service: web::Data<Service>,
+    Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
-    let log = service.log(&id).await?;
+    let log = service.log(&id, &caller).await?;
     snapshot_response(HttpResponse::Ok(), &log).await
 }
 
@@ -90,8 +92,9 @@ pub(super) async fn snapshot(
 pub(super) async fn stop(
     id: web::Path<String>,
     service: web::Data<Service>,
+    Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
-    let log = service.log(&id).await?;
+    let log = service.log(&id, &caller).await?;
     log.stop().await?;
     // The generation runs on another thread and stops quickly. Waiting for it makes the answer say
     // how the reply ended; if it takes longer, the answer says `running`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::{
     generation::Limits,
-    guard::Guard,
+    guard::{Caller, Guard},
     shutdown::DrainSignal,
     store::{Log, Store},
 };
@@ -54,16 +54,18 @@ impl Provider {
 }
 
 impl Service {
-    /// The log of the reply that a path names.
+    /// The log of the reply that a path names, for a caller.
     ///
     /// # Errors
     ///
-    /// The [`Problem`] to answer with if the reply does not exist, or if that is unknown at the moment.
-    pub(super) async fn log(&self, id: &str) -> Result<Log, Problem> {
+    /// The [`Problem`] to answer with if the reply does not exist or is another caller's, which looks the
+    /// same, or if that is unknown at the moment.
+    pub(super) async fn log(&self, id: &str, caller: &Caller) -> Result<Log, Problem> {
         let id = id.parse().map_err(|_| Problem::reply_not_found())?;
         self.store
             .find(id)
             .await?
+            .filter(|log| log.owner().admits(caller.owner()))
             .ok_or_else(Problem::reply_not_found)
     }
 }

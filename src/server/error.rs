@@ -12,6 +12,11 @@ pub enum StartError {
         "cannot listen on {0} ({1}): set HOST and PORT to a free address, or stop what uses it"
     )]
     Listen(SocketAddr, io::Error),
+    /// Any client that reaches the address could use the deployment.
+    #[error(
+        "on {0}, any client could use the deployment: set ACCESS_TOKENS, TRUSTED_USER_HEADER or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if all may ask"
+    )]
+    OpenToAll(SocketAddr),
     /// STATIC_DIR is not the page's folder.
     #[error("{0}: set STATIC_DIR to the folder of the page, or unset it to use the built-in page")]
     Page(#[from] NoIndex),

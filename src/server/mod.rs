@@ -26,7 +26,7 @@ pub use self::error::StartError;
 use self::{backend::Backend, page_url::page_url};
 use crate::{
     config::Config,
-    guard::Guard,
+    guard::{Guard, OpenToAll},
     routes::{self, Page, Provider, Service},
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
@@ -80,6 +80,8 @@ impl Server {
         config: Config,
         shutdown: impl Future<Output = ()> + 'static,
     ) -> Result<Self, StartError> {
+        let guard = Guard::new(config.guard.clone(), config.listen.ip());
+        let guard = Arc::new(guard.map_err(|OpenToAll| StartError::OpenToAll(config.listen))?);
         let page = Page::open(config.static_dir.clone())?;
         let Backend {
             provider,
@@ -88,7 +90,7 @@ impl Server {
         } = Backend::start(&config.upstream).await?;
         let service = Data::new(Service {
             store: store(&config).await?,
-            guard: Arc::new(Guard::new(config.guard)),
+            guard,
             limits: config.limits.clone(),
             ping: config.ping_interval,
             provider,
@@ -192,7 +194,12 @@ impl Server {
             ..
         } = self;
         let handle = actix.handle();
-        let Service { store, drain, .. } = &**service;
+        let Service {
+            store,
+            guard,
+            drain,
+            ..
+        } = &**service;
         let end = async {
             shutdown.await;
             let topology = Topology::of(store);
@@ -207,6 +214,7 @@ impl Server {
         let served = tokio::select! {
             served = actix => served,
             () = store.sweep() => Ok(()),
+            () = guard.watch() => Ok(()),
             () = end => Ok(()),
         };
         drop(simulator);

@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 
 use super::{Topology::*, *};
-use crate::store::{CreateError, StopRequest};
+use crate::store::{CreateError, Owner, StopRequest};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -12,7 +12,10 @@ async fn with_nothing_to_wait_for_the_drain_is_over_at_once() {
     let (store, streams) = (Store::for_tests(), DrainSignal::default());
     let drained = drain(&store, &streams, Replicated, PATIENCE).now_or_never();
     assert!(drained.is_some());
-    assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
+    assert_eq!(
+        store.create(Owner::Anyone, None).await.unwrap_err(),
+        CreateError::Draining
+    );
     assert!(streams.watch().is_none());
 }
 

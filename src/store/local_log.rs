@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     batch::{Batch, EVENTS_LIMIT, Next, Position},
     error::AppendError,
+    owner::Owner,
     readers::{ReaderKey, Readers, Wakers, register},
     snapshot::{self, Snapshot},
     sync::Mutex,
@@ -69,6 +70,7 @@ pub(super) enum TruncateError {
 pub struct LocalLog {
     id: ReplyId,
     created: Created,
+    owner: Owner,
     commit: Commit,
     state: Mutex<State>,
     /// Not under the lock, because the generation checks it each time it is polled.
@@ -87,10 +89,11 @@ struct State {
 }
 
 impl LocalLog {
-    pub(super) fn new(id: ReplyId, created: Created, commit: Commit) -> Self {
+    pub(super) fn new(id: ReplyId, created: Created, owner: Owner, commit: Commit) -> Self {
         Self {
             id,
             created,
+            owner,
             commit,
             state: Mutex::new(State {
                 events: Batch::default(),
@@ -112,6 +115,12 @@ impl LocalLog {
     #[must_use]
     pub const fn created(&self) -> Created {
         self.created
+    }
+
+    /// Who may read the reply and stop it.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// How far readers can read.

@@ -6,6 +6,7 @@ use super::{
     batch::Position,
     error::Unavailable,
     local_log::{LocalLog, LocalReader, StopRequest},
+    owner::Owner,
     reader::Reader,
     remote_log::{RemoteLog, RemoteReader},
     snapshot::Snapshot,
@@ -37,6 +38,15 @@ impl Log {
         match self {
             Self::Local(log) => log.created(),
             Self::Remote(log) => log.created(),
+        }
+    }
+
+    /// Who may read the reply and stop it.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::Local(log) => log.owner(),
+            Self::Remote(log) => log.owner(),
         }
     }
 

@@ -22,6 +22,7 @@ use super::{
     idempotency::{IdempotencyKey, Request},
     local_log::{Commit, LocalLog, StopRequest},
     options::Options,
+    owner::Owner,
     writer::{Created, OnEnd, Writer},
 };
 use crate::event::ReplyId;
@@ -56,16 +57,19 @@ struct State {
     /// Ended replies in the order of their ends, which is also that of their expiry.
     order: VecDeque<(Instant, ReplyId)>,
     ended_bytes: usize,
-    keys: HashMap<IdempotencyKey, (ReplyId, [u8; 32])>,
+    keys: HashMap<OwnersKey, (ReplyId, [u8; 32])>,
     draining: bool,
     /// Receives the id of every evicted reply.
     on_evict: Option<mpsc::UnboundedSender<ReplyId>>,
 }
 
+/// A key leads to a reply only for the caller that has sent it.
+type OwnersKey = (Owner, IdempotencyKey);
+
 #[derive(Debug)]
 struct Reply {
     log: Arc<LocalLog>,
-    key: Option<IdempotencyKey>,
+    key: Option<OwnersKey>,
 }
 
 #[derive(Debug)]
@@ -85,20 +89,25 @@ impl Memory {
         }
     }
 
-    /// Creates a reply whose events are committed on append, or finds the one that `request`
-    /// started before.
+    /// Creates a reply whose events are committed on append, or finds the one that the owner's
+    /// `request` started before.
     ///
     /// # Errors
     ///
     /// [`CreateError`]; nothing was created.
-    pub(super) fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
+    pub(super) fn create(
+        &self,
+        owner: Owner,
+        request: Option<Request>,
+    ) -> Result<Created, CreateError> {
         let mut state = self.shared.state.lock();
         state.expire(self.options.retention);
+        let request = request.map(|request| ((owner, request.key), request.fingerprint));
         // The lock is held until the new key is stored, so two simultaneous POSTs start one reply.
-        if let Some(request) = &request
-            && let Some((id, fingerprint)) = state.keys.get(&request.key)
+        if let Some((key, fingerprint)) = &request
+            && let Some((id, known)) = state.keys.get(key)
         {
-            if *fingerprint != request.fingerprint {
+            if known != fingerprint {
                 return Err(CreateError::IdempotencyMismatch);
             }
             if let Some(log) = state.find(*id) {
@@ -106,10 +115,10 @@ impl Memory {
             }
         }
         let id = ReplyId::random();
-        let key = request.as_ref().map(|request| request.key.clone());
-        let writer = self.open_in(&mut state, id, Commit::OnAppend, key)?;
-        if let Some(request) = request {
-            state.keys.insert(request.key, (id, request.fingerprint));
+        let key = request.as_ref().map(|(key, _)| key.clone());
+        let writer = self.open_in(&mut state, id, owner, Commit::OnAppend, key)?;
+        if let Some((key, fingerprint)) = request {
+            state.keys.insert(key, (id, fingerprint));
         }
         Ok(Created::New(writer))
     }
@@ -119,18 +128,19 @@ impl Memory {
     /// # Errors
     ///
     /// [`CreateError::Full`] or [`CreateError::Draining`]; nothing was created.
-    pub(super) fn open(&self, id: ReplyId) -> Result<Writer, CreateError> {
+    pub(super) fn open(&self, id: ReplyId, owner: Owner) -> Result<Writer, CreateError> {
         let mut state = self.shared.state.lock();
         state.expire(self.options.retention);
-        self.open_in(&mut state, id, Commit::OnAcknowledgement, None)
+        self.open_in(&mut state, id, owner, Commit::OnAcknowledgement, None)
     }
 
     fn open_in(
         &self,
         state: &mut State,
         id: ReplyId,
+        owner: Owner,
         commit: Commit,
-        key: Option<IdempotencyKey>,
+        key: Option<OwnersKey>,
     ) -> Result<Writer, CreateError> {
         if state.draining {
             return Err(CreateError::Draining);
@@ -140,7 +150,7 @@ impl Memory {
         }
         let shared = Arc::clone(&self.shared);
         let on_end = OnEnd(Box::new(move |bytes| shared.ended(id, bytes)));
-        let writer = Writer::open(id, commit, self.options.padding, on_end);
+        let writer = Writer::open(id, owner, commit, self.options.padding, on_end);
         let log = Arc::clone(writer.log());
         state.running.insert(id, Reply { log, key });
         self.shared.running.send_replace(state.running.len());

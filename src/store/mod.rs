@@ -10,6 +10,7 @@
 mod batch;
 mod options;
 mod error;
+mod owner;
 mod idempotency;
 mod sync;
 mod readers;
@@ -35,6 +36,7 @@ pub use self::{
     local_log::{LocalLog, StopRequest},
     log::Log,
     options::{Options, ReplicationOptions},
+    owner::Owner,
     reader::Reader,
     remote_log::RemoteLog,
     snapshot::Snapshot,
@@ -106,15 +108,19 @@ impl Store {
         }
     }
 
-    /// Creates a reply, or finds the one that `request` started before.
+    /// Creates a reply of `owner`, or finds the one that the owner's `request` started before.
     ///
     /// # Errors
     ///
     /// [`CreateError`]; nothing was created.
-    pub async fn create(&self, request: Option<Request>) -> Result<Created, CreateError> {
+    pub async fn create(
+        &self,
+        owner: Owner,
+        request: Option<Request>,
+    ) -> Result<Created, CreateError> {
         match &self.replication {
-            Some(replication) => replication.create(request).await,
-            None => self.memory.create(request),
+            Some(replication) => replication.create(owner, request).await,
+            None => self.memory.create(owner, request),
         }
     }
 
@@ -183,7 +189,7 @@ impl Store {
 
     /// Creates a reply without an idempotency key.
     pub(crate) async fn writer(&self) -> Writer {
-        match self.create(None).await {
+        match self.create(Owner::Anyone, None).await {
             Ok(Created::New(writer)) => writer,
             other => panic!("a new reply, and not {other:?}"),
         }

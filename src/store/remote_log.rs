@@ -18,6 +18,7 @@ use bytes::Bytes;
 use super::{
     batch::{Batch, Next, Position},
     error::Unavailable,
+    owner::Owner,
     page::{CatchUp, Source},
     readers::{ReaderKey, Readers},
     snapshot::{self, Snapshot},
@@ -40,6 +41,7 @@ pub(super) struct Gap;
 pub struct RemoteLog {
     id: ReplyId,
     created: Created,
+    owner: Owner,
     source: Arc<dyn Source>,
     state: Mutex<State>,
 }
@@ -69,6 +71,7 @@ impl RemoteLog {
     pub(super) fn new(
         id: ReplyId,
         created: Created,
+        owner: Owner,
         source: Arc<dyn Source>,
         newest: Batch,
     ) -> Self {
@@ -81,6 +84,7 @@ impl RemoteLog {
         Self {
             id,
             created,
+            owner,
             source,
             state: Mutex::new(state),
         }
@@ -96,6 +100,12 @@ impl RemoteLog {
     #[must_use]
     pub const fn created(&self) -> Created {
         self.created
+    }
+
+    /// Who may read the reply and stop it.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// The newest event that is known here.

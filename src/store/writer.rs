@@ -12,6 +12,7 @@ use super::{
     error::AppendError,
     local_log::{Commit, LocalLog},
     log::Log,
+    owner::Owner,
 };
 use crate::event::{
     self, End, ErrorCode, Padding, ReplyError, ReplyEvent, ReplyId, Seq, Status, Timing, Transcript,
@@ -53,10 +54,16 @@ pub struct Writer {
 
 impl Writer {
     /// Opens a log and appends its `start`.
-    pub(super) fn open(id: ReplyId, commit: Commit, padding: Padding, on_end: OnEnd) -> Self {
+    pub(super) fn open(
+        id: ReplyId,
+        owner: Owner,
+        commit: Commit,
+        padding: Padding,
+        on_end: OnEnd,
+    ) -> Self {
         let created = event::Created::now();
         let mut writer = Self {
-            log: Arc::new(LocalLog::new(id, created, commit)),
+            log: Arc::new(LocalLog::new(id, created, owner, commit)),
             on_end: Some(on_end),
             padding,
             last: Seq::ZERO,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rasta_stream::{
     event::ReplyEvent,
     simulator::{Options, Pace, Simulator, Steps},
-    store::Created,
+    store::{Created, Owner},
 };
 
 use crate::support::{
@@ -184,7 +184,7 @@ async fn connections_that_are_open_and_idle_hold_nothing_up() {
 #[actix_web::test]
 async fn a_slow_viewer_is_not_cut_inside_an_event() {
     let app = spawn_stepped(&[]).await;
-    let Ok(Created::New(mut writer)) = app.store.create(None).await else {
+    let Ok(Created::New(mut writer)) = app.store.create(Owner::Anyone, None).await else {
         panic!("a new reply")
     };
     // More than the connection's buffers hold, so that the signal comes in the middle of one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rasta_stream::{
     event::{Padding, ReplyEvent, Seq},
-    store::{self, Created, Log, Next, Store, Writer},
+    store::{self, Created, Log, Next, Owner, Store, Writer},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -80,7 +80,7 @@ async fn read(log: Log, mut cursor: Seq) -> (Seq, Vec<u8>) {
 async fn a_log_of_200_000_events_is_sent_again_in_bounded_appends_and_read_whole_elsewhere() {
     let redis = Redis::start().await;
     let (here, there) = (replica(&redis).await, replica(&redis).await);
-    let Created::New(mut writer) = here.create(None).await.unwrap() else {
+    let Created::New(mut writer) = here.create(Owner::Anyone, None).await.unwrap() else {
         panic!("no key was given")
     };
     let log = Log::from(writer.log().clone());

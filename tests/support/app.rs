@@ -2,11 +2,15 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rasta_stream::{
     config::{Config, UpstreamConfig},
+    guard::Guard,
     server::Server,
     shutdown::DrainSignal,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
@@ -23,6 +27,7 @@ pub struct TestApp {
     pub addr: SocketAddr,
     pub store: Store,
     pub drain: DrainSignal,
+    pub guard: Arc<Guard>,
     pub simulator: Simulator,
     pub steps: Steps,
     shutdown: Option<oneshot::Sender<()>>,
@@ -115,15 +120,15 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
     .await
     .unwrap();
     let addr = server.addr();
-    let (store, drain) = (
-        server.service().store.clone(),
-        server.service().drain.clone(),
-    );
+    let service = server.service();
+    let (store, drain) = (service.store.clone(), service.drain.clone());
+    let guard = Arc::clone(&service.guard);
     let server = actix_web::rt::spawn(server.run());
     TestApp {
         addr,
         store,
         drain,
+        guard,
         simulator,
         steps,
         shutdown: Some(shutdown),

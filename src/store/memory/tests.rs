@@ -79,7 +79,10 @@ async fn the_sweep_frees_memory_without_a_request() {
 async fn the_oldest_ended_reply_makes_room_and_a_running_one_never_does() {
     let store = store(2);
     let (first, second) = (store.writer().await, store.writer().await);
-    assert_eq!(store.create(None).await.unwrap_err(), CreateError::Full);
+    assert_eq!(
+        store.create(Owner::Anyone, None).await.unwrap_err(),
+        CreateError::Full
+    );
     let (first_id, second_id) = (first.log().id(), second.log().id());
     second.end(end());
     first.end(end());
@@ -99,7 +102,7 @@ async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told
     memory.on_evict(on_evict);
     let ids = [(); 3].map(|()| ReplyId::random());
     for (id, bytes) in ids.into_iter().zip([1, MAX_LOG_BYTES, 1]) {
-        let _writer = memory.open(id).unwrap();
+        let _writer = memory.open(id, Owner::Anyone).unwrap();
         memory.shared.ended(id, bytes);
     }
     assert_eq!(evicted.try_recv(), Ok(ids[0]));
@@ -112,13 +115,18 @@ async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told
 #[tokio::test(start_paused = true)]
 async fn a_key_lives_as_long_as_its_reply() {
     let store = store(10);
-    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+    let Ok(Created::New(writer)) = store
+        .create(Owner::Anyone, keyed("0123456789abcdef", 1))
+        .await
+    else {
         panic!("new")
     };
     writer.end(end());
     tokio::time::advance(Duration::from_secs(600)).await;
     assert!(matches!(
-        store.create(keyed("0123456789abcdef", 2)).await,
+        store
+            .create(Owner::Anyone, keyed("0123456789abcdef", 2))
+            .await,
         Ok(Created::New(_))
     ));
 }
@@ -138,14 +146,22 @@ async fn a_dropped_writer_leaves_an_end_behind() {
 #[tokio::test]
 async fn a_store_that_drains_refuses_new_replies_and_lets_the_others_run() {
     let store = store(10);
-    let Ok(Created::New(writer)) = store.create(keyed("0123456789abcdef", 1)).await else {
+    let Ok(Created::New(writer)) = store
+        .create(Owner::Anyone, keyed("0123456789abcdef", 1))
+        .await
+    else {
         panic!("new")
     };
     assert!(!store.is_draining());
     store.refuse_new();
     assert!(store.is_draining());
-    assert_eq!(store.create(None).await.unwrap_err(), CreateError::Draining);
-    let again = store.create(keyed("0123456789abcdef", 1)).await;
+    assert_eq!(
+        store.create(Owner::Anyone, None).await.unwrap_err(),
+        CreateError::Draining
+    );
+    let again = store
+        .create(Owner::Anyone, keyed("0123456789abcdef", 1))
+        .await;
     assert!(matches!(again, Ok(Created::Existing(_))), "it is here");
     let mut stopped = Box::pin(writer.log().stop_requested());
     assert!(futures_util::poll!(stopped.as_mut()).is_pending());

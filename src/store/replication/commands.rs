@@ -25,14 +25,14 @@ use bytes::Bytes;
 use redis::{Pipeline, Value};
 
 use super::{
-    entries::{END, EVENT, LEADER, START},
+    entries::{END, EVENT, LEADER, OWNER, START},
     inbox,
     pipeline::{Lifetimes, millis, pipeline, set, transaction},
     stored_claim::{Claim, set_claim},
 };
 use crate::{
     event::{ReplyId, Seq},
-    store::batch::Batch,
+    store::{batch::Batch, owner::Owner},
 };
 
 /// How long a replica counts as alive after it last renewed its lease.
@@ -115,6 +115,8 @@ pub(super) struct Target<'a> {
     pub(super) id: ReplyId,
     /// The leader that the first event names.
     pub(super) leader: &'a str,
+    /// The owner that the first event names.
+    pub(super) owner: Owner,
     /// The claim that lives as long as the log.
     pub(super) claim: Option<&'a Claim>,
     pub(super) lifetimes: &'a Lifetimes,
@@ -189,6 +191,9 @@ fn add_event(
     pipe.arg(&event[..]);
     if seq == Seq(1) {
         pipe.arg(LEADER).arg(target.leader);
+        if let Some(owner) = target.owner.encode() {
+            pipe.arg(OWNER).arg(owner);
+        }
     }
 }
 

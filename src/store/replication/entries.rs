@@ -1,7 +1,7 @@
 //! Entries of a stream in Redis, read back as events of a log.
 //!
 //! Entry `n-0` is event `n`: one field with the encoded event, named after its role. The first
-//! entry also names the leader. Any client that can write to Redis can plant data, so an entry is
+//! entry also names the leader, and the owner if there is one. Any client that can write to Redis can plant data, so an entry is
 //! accepted only if it is exactly one event with the expected number. This module knows
 //! nothing of connections.
 
@@ -10,7 +10,7 @@ use redis::Value;
 
 use crate::{
     event::{self, Created, Seq},
-    store::batch::Batch,
+    store::{batch::Batch, owner::Owner},
 };
 
 /// The names of an entry's fields: for the first event, the last one, and all others.
@@ -19,6 +19,8 @@ pub(super) const END: &str = "end";
 pub(super) const EVENT: &str = "e";
 /// The field of the first entry that names the leader.
 pub(super) const LEADER: &str = "leader";
+/// The field of the first entry that names the owner. A reply that any caller may read has none.
+pub(super) const OWNER: &str = "owner";
 
 /// The largest event that is read. Twice what an event may hold at the default `MAX_REPLY_BYTES`,
 /// every character escaped.
@@ -43,6 +45,7 @@ pub(super) struct Page {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub(super) leader: String,
+    pub(super) owner: Owner,
     pub(super) created: Created,
     /// The last event if nothing can be missing before it, otherwise the first one.
     pub(super) newest: Batch,
@@ -55,6 +58,7 @@ struct Entry {
     event: Bytes,
     ended: bool,
     leader: Option<String>,
+    owner: Option<Vec<u8>>,
 }
 
 /// Reads the answers to a request for a log's length and for at most `limit` entries after `cursor`.
@@ -144,6 +148,7 @@ pub(super) fn outline(answers: Vec<Value>) -> Result<Option<Outline>, Foreign> {
         },
         has_more: length != Some(Value::Int(newest.seq.0.cast_signed())),
         leader: first.leader.ok_or(Foreign)?,
+        owner: Owner::decode(first.owner.as_deref()).ok_or(Foreign)?,
     }))
 }
 
@@ -167,12 +172,18 @@ fn entry(value: Value) -> Option<Entry> {
         (Some(name), Some(leader)) if name == LEADER.as_bytes() => String::from_utf8(leader).ok(),
         _ => None,
     };
+    // A name without its value must not make the reply one that any caller may read.
+    let owner = match fields.next().flatten() {
+        Some(name) if name == OWNER.as_bytes() => fields.next().flatten().or(Some(Vec::new())),
+        _ => None,
+    };
     let ended = name == END.as_bytes();
     is_event(&event, seq, ended).then(|| Entry {
         seq,
         event: event.into(),
         ended,
         leader,
+        owner,
     })
 }
 

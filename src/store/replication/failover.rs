@@ -89,6 +89,7 @@ pub(super) async fn fail_over(
     let target = Target {
         id: log.id(),
         leader: follower.leader(),
+        owner: log.owner(),
         claim: None,
         lifetimes,
     };

@@ -131,7 +131,7 @@ impl Followers {
             leader: outline.leader.clone(),
             page_events: Arc::new(AtomicUsize::new(PAGE_EVENTS)),
         });
-        let log = RemoteLog::new(id, outline.created, source, outline.newest);
+        let log = RemoteLog::new(id, outline.created, outline.owner, source, outline.newest);
         let log = Arc::new(log);
         if outline.has_more {
             while read(&self.redis, &log).await.is_some_and(|page| page.full) {}

@@ -363,6 +363,7 @@ impl Leader {
         Target {
             id: log.id(),
             leader: self.redis.replica(),
+            owner: log.owner(),
             claim,
             lifetimes: &self.lifetimes,
         }

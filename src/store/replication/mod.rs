@@ -53,6 +53,7 @@ use super::{
     log::Log,
     memory::Memory,
     options::ReplicationOptions,
+    owner::Owner,
     writer::Created,
 };
 use crate::event::ReplyId;
@@ -164,28 +165,33 @@ impl Replication {
     /// As [`Store::create`](super::Store::create).
     pub(super) async fn create(
         self: &Arc<Self>,
+        owner: Owner,
         request: Option<Request>,
     ) -> Result<Created, CreateError> {
         let this = Arc::clone(self);
         // On a task of its own: a caller that leaves must not leave half a reply behind.
         let created = self
             .runtime
-            .spawn(async move { this.create_here(request).await });
+            .spawn(async move { this.create_here(owner, request).await });
         created.await.unwrap_or(Err(Unavailable.into()))
     }
 
-    async fn create_here(&self, request: Option<Request>) -> Result<Created, CreateError> {
+    async fn create_here(
+        &self,
+        owner: Owner,
+        request: Option<Request>,
+    ) -> Result<Created, CreateError> {
         let id = ReplyId::random();
         if let Some(request) = request
             && let Some(log) = self
-                .existing_or_claim(id, &Claim::new(id, &request))
+                .existing_or_claim(id, owner, &Claim::new(id, owner, &request))
                 .await?
         {
             return Ok(Created::Existing(log));
         }
         let opened = match self.redis.connection_soon().await {
             Err(_) if !self.memory.is_draining() => Err(Unavailable.into()),
-            _ => self.memory.open(id),
+            _ => self.memory.open(id, owner),
         };
         match opened {
             Ok(writer) => {
@@ -203,6 +209,7 @@ impl Replication {
     async fn existing_or_claim(
         &self,
         id: ReplyId,
+        owner: Owner,
         claim: &Claim,
     ) -> Result<Option<Log>, CreateError> {
         let deadline = Instant::now() + CLAIM_TIMEOUT;
@@ -216,9 +223,12 @@ impl Replication {
             match attempt {
                 Ok(Attempt::Claimed) => return Ok(None),
                 Ok(Attempt::OtherRequest) => return Err(CreateError::IdempotencyMismatch),
-                // It may be about to be created, or to be stored again.
+                // It may be about to be created, or to be stored again. A planted claim may lead to the
+                // reply of another owner.
                 Ok(Attempt::LeadsTo(existing)) => {
-                    if let Ok(Some(log)) = self.find(existing).await {
+                    if let Ok(Some(log)) = self.find(existing).await
+                        && log.owner() == owner
+                    {
                         return Ok(Some(log));
                     }
                 }

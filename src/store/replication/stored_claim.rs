@@ -6,7 +6,10 @@ use redis::{Pipeline, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::pipeline::{Lifetimes, pipeline, set};
-use crate::{event::ReplyId, store::idempotency::Request};
+use crate::{
+    event::ReplyId,
+    store::{idempotency::Request, owner::Owner},
+};
 
 /// How long a claim lasts that no reply was created for.
 const CLAIM_TTL: Duration = Duration::from_secs(5);
@@ -39,8 +42,16 @@ pub(super) enum Stored {
 }
 
 impl Claim {
-    pub(super) fn new(id: ReplyId, request: &Request) -> Self {
-        let hash = base16ct::lower::encode_string(&Sha256::digest(request.key.as_str()));
+    /// The claim of `owner`. Another owner's claim has another key.
+    pub(super) fn new(id: ReplyId, owner: Owner, request: &Request) -> Self {
+        let mut hash = Sha256::new();
+        if let Some(owner) = owner.encode() {
+            hash.update(owner);
+            // No key contains a space.
+            hash.update(" ");
+        }
+        hash.update(request.key.as_str());
+        let hash = base16ct::lower::encode_string(&hash.finalize());
         Self {
             key: format!("rasta:key:{hash}"),
             value: format!(

@@ -17,11 +17,16 @@ use super::{
 };
 use crate::{
     event::{Created, ReplyId, Seq},
-    store::log::Log,
+    store::{log::Log, owner::Owner},
 };
 
 fn log(commit: Commit) -> Arc<LocalLog> {
-    Arc::new(LocalLog::new(ReplyId::random(), Created::now(), commit))
+    Arc::new(LocalLog::new(
+        ReplyId::random(),
+        Created::now(),
+        Owner::Anyone,
+        commit,
+    ))
 }
 
 fn reader(log: &Arc<LocalLog>) -> Reader {

@@ -56,6 +56,7 @@ impl Stored {
         Arc::new(RemoteLog::new(
             ReplyId::random(),
             Created::now(),
+            Owner::Anyone,
             source,
             newest,
         ))

@@ -33,6 +33,7 @@ fn written(batch: usize, text: &str) -> (Arc<LocalLog>, usize) {
     let on_end = OnEnd(Box::new(move |bytes| count.store(bytes, Ordering::Relaxed)));
     let mut writer = Writer::open(
         ReplyId::random(),
+        Owner::Anyone,
         Commit::OnAppend,
         Padding::ToClass,
         on_end,

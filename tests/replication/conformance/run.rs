@@ -9,8 +9,8 @@ use std::{
 use rasta_stream::{
     event::{ReplyEvent, ReplyId, Status},
     store::{
-        CreateError, Created, IdempotencyKey, LocalLog, Log, Request, Snapshot, StopRequest, Store,
-        Writer,
+        CreateError, Created, IdempotencyKey, LocalLog, Log, Owner, Request, Snapshot, StopRequest,
+        Store, Writer,
     },
 };
 
@@ -64,7 +64,7 @@ impl<'a> Run<'a> {
             fingerprint: [1; 32],
         };
         let home = &replicas.stores[schedule.home % replicas.stores.len()];
-        let created = home.create(Some(request.clone()));
+        let created = home.create(Owner::Anyone, Some(request.clone()));
         let Ok(Created::New(writer)) = due(replicas, "a new reply", created).await? else {
             return Err("no new reply".to_owned());
         };
@@ -269,7 +269,9 @@ impl<'a> Run<'a> {
         if self.key_is_free {
             return Ok(());
         }
-        let again = self.store().create(Some(self.request.clone()));
+        let again = self
+            .store()
+            .create(Owner::Anyone, Some(self.request.clone()));
         match due(self.replicas, "the same POST", again).await? {
             Ok(Created::Existing(log)) => {
                 ensure!(
@@ -295,7 +297,7 @@ impl<'a> Run<'a> {
             fingerprint: [2; 32],
             ..self.request.clone()
         };
-        let created = self.store().create(Some(other));
+        let created = self.store().create(Owner::Anyone, Some(other));
         let created = due(self.replicas, "another POST", created).await?;
         ensure!(
             matches!(created, Err(CreateError::IdempotencyMismatch)),
@@ -317,7 +319,12 @@ impl<'a> Run<'a> {
     async fn crowd(&mut self) -> Held {
         if !self.replicas.shared {
             for _ in 0..MAX_REPLIES {
-                let created = due(self.replicas, "room", self.store().create(None)).await?;
+                let created = due(
+                    self.replicas,
+                    "room",
+                    self.store().create(Owner::Anyone, None),
+                )
+                .await?;
                 ensure!(matches!(created, Ok(Created::New(_))), "{created:?}");
             }
             self.evicted();

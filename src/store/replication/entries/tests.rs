@@ -131,6 +131,24 @@ fn an_outline_trusts_the_last_event_only_if_none_is_missing() {
 }
 
 #[test]
+fn the_owner_is_read_from_the_first_event_and_a_malformed_one_is_foreign() {
+    let ann = Owner::one("token ann");
+    let digest = ann.encode().unwrap();
+    let owner_of = |more: &[&str]| {
+        let start = start();
+        let fields = [&[START, &start, LEADER, "other-replica"], more].concat();
+        let entry = || Value::Array(vec![stored("1-0", &fields)]);
+        let outline = outline(vec![Value::Int(1), entry(), entry()])?;
+        Ok(outline.map(|outline| outline.owner))
+    };
+    assert_eq!(owner_of(&[OWNER, &digest]), Ok(Some(ann)));
+    // A version without owners wrote it.
+    assert_eq!(owner_of(&[]), Ok(Some(Owner::Anyone)));
+    assert_eq!(owner_of(&[OWNER, "ann"]), Err(Foreign));
+    assert_eq!(owner_of(&[OWNER]), Err(Foreign));
+}
+
+#[test]
 fn a_log_without_its_first_event_is_foreign() {
     for first in [
         delta(1),
