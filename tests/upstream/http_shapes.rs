@@ -44,6 +44,12 @@ async fn a_reply_is_the_same_however_http_delimits_it() {
         format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n{FRAMES}"),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"),
         format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"),
+        format!("HTTP/1.1 200 OK\r\nUpgrade: h2,h2c\r\nConnection: Upgrade\r\n\r\n{FRAMES}"),
+        format!(
+            "HTTP/1.1 200 OK\r\nX: {}\r\n\r\n{FRAMES}",
+            "x".repeat(30_000)
+        ),
+        format!("\r\nHTTP/1.1 200 OK\r\n\r\n{FRAMES}"),
         format!("HTTP/1.1 100 Continue\r\n\r\n{whole}"),
         format!("HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n{whole}"),
         format!("{}{whole}", "HTTP/1.1 102 Processing\r\n\r\n".repeat(100)),

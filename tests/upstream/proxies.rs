@@ -378,6 +378,8 @@ async fn no_log_shows_the_password_of_a_proxy() {
         assert_eq!(end["status"] == "completed", completed, "{end}");
         serving.signal("-TERM");
         let (_, log) = serving.finish();
+        let cause = "CONNECT through the proxy: status=401";
+        assert_eq!(log.contains(cause), !completed, "{log}");
         assert!(!log.contains("canary"), "{log}");
         assert!(!encoded.iter().any(|text| log.contains(text)), "{log}");
         let address = format!("http://{}", network.proxy.addr());

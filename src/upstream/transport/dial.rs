@@ -82,7 +82,23 @@ async fn dial(target: &Target, leg: Leg) -> Result<BoxedIo, ConnectFailure> {
         Ok(Err(error)) => return Err(unresolved(resolver_reason(&error.to_string()))),
         Err(_) => return Err(unresolved("no answer within 5 s")),
     };
-    let mut failure = unresolved("the name has no address");
+    if addresses.is_empty() {
+        return Err(unresolved("the name has no address"));
+    }
+    connect(&addresses, until, leg).await
+}
+
+/// Connects to the first address that accepts. The failure is that of the last one.
+async fn connect(
+    addresses: &[SocketAddr],
+    until: Instant,
+    leg: Leg,
+) -> Result<BoxedIo, ConnectFailure> {
+    let silent = || {
+        let diagnosis = leg.diagnosis(Diagnosis::Blocked);
+        ConnectFailure::new(leg.connection(), "no connection within 5 s", diagnosis)
+    };
+    let mut failure = silent();
     for (at, address) in addresses.iter().enumerate() {
         // An address that does not answer leaves the others their share of the time.
         let left = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
@@ -97,10 +113,7 @@ async fn dial(target: &Target, leg: Leg) -> Result<BoxedIo, ConnectFailure> {
                 let diagnosis = leg.diagnosis(Diagnosis::Connection);
                 ConnectFailure::io(leg.connection(), &error, diagnosis)
             }
-            Err(_) => {
-                let diagnosis = leg.diagnosis(Diagnosis::Blocked);
-                ConnectFailure::new(leg.connection(), "no connection within 5 s", diagnosis)
-            }
+            Err(_) => silent(),
         };
     }
     Err(failure)
@@ -126,6 +139,8 @@ fn resolver_reason(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
+
     use super::{super::target::Security, *};
 
     #[test]
@@ -133,6 +148,68 @@ mod tests {
         let lookup = "failed to lookup address information: Name or service not known";
         assert_eq!(resolver_reason(lookup), "Name or service not known");
         assert_eq!(resolver_reason("canary"), "failed");
+    }
+
+    /// A server that accepts nothing and refuses nothing, as behind a firewall: its queue is full.
+    struct Silent {
+        address: SocketAddr,
+        _queue: [Socket; 4],
+    }
+
+    impl Silent {
+        fn new() -> Self {
+            let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let listener = socket();
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            listener.bind(&any.into()).unwrap();
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap();
+            let fill = || {
+                let client = socket();
+                client.set_nonblocking(true).unwrap();
+                // It is not complete at once, which counts as an error.
+                let _ = client.connect(&address);
+                client
+            };
+            Self {
+                address: address.as_socket().unwrap(),
+                _queue: [fill(), fill(), fill(), listener],
+            }
+        }
+    }
+
+    async fn connected(addresses: &[SocketAddr], leg: Leg) -> Result<BoxedIo, ConnectFailure> {
+        connect(addresses, Instant::now() + CONNECT_TIMEOUT, leg).await
+    }
+
+    #[tokio::test]
+    async fn a_silent_or_closed_address_leaves_time_for_the_next_one() {
+        let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = open.local_addr().map(|addr| (open, addr)).unwrap();
+        let closed = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let silent = Silent::new();
+        let addresses = [closed, silent.address, open.1];
+        assert!(connected(&addresses, Leg::Target).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn silence_alone_is_a_block() {
+        let silent = Silent::new();
+        for (leg, diagnosis) in [
+            (Leg::Target, Diagnosis::Blocked),
+            (Leg::Proxy, Diagnosis::ProxyUnreachable),
+        ] {
+            let soon = Instant::now() + Duration::from_millis(50);
+            let Err(failure) = connect(&[silent.address], soon, leg).await else {
+                panic!("it accepts nothing");
+            };
+            let cause = format!("{}: no connection within 5 s", leg.connection());
+            assert_eq!(failure.to_string(), cause);
+            assert_eq!(failure.diagnosis, diagnosis);
+        }
     }
 
     #[tokio::test]

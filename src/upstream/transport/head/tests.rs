@@ -2,6 +2,8 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What awc reads of a response whose bytes arrive in pieces of this size.
@@ -88,6 +90,44 @@ async fn what_is_no_head_passes_unchanged() {
         many.as_bytes(),
     ] {
         passes_as(response, response).await;
+    }
+}
+
+/// Parts of which heads and bodies consist, whole and broken.
+fn parts() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop::sample::select(vec![
+        "HTTP/1.1 ",
+        "HTTP/1.0 ",
+        "HTTP/1",
+        "100 Continue",
+        "103 Early Hints",
+        "200 OK",
+        "204 None",
+        "\r\n",
+        "\n",
+        "\r",
+        "\r\n\r\n",
+        "Content-Length: 3",
+        "Transfer-Encoding: chunked",
+        "X: y",
+        ":",
+        "data: {}",
+        " ",
+    ]);
+    prop::collection::vec(part, 0..24).prop_map(|parts| parts.concat().into_bytes())
+}
+
+proptest! {
+    #[test]
+    fn the_size_of_the_reads_changes_nothing(response in parts(), size in 1_usize..40) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let whole = runtime.block_on(read_in(1 << 20, &response));
+        let split = runtime.block_on(read_in(size, &response));
+        prop_assert_eq!(&whole, &split);
+        // Only interim heads are removed, and only a digit is changed.
+        let end = &response[response.len() - whole.len()..];
+        let changed = whole.iter().zip(end).filter(|(ours, theirs)| ours != theirs);
+        prop_assert!(changed.count() <= 1);
     }
 }
 
