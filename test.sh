@@ -38,6 +38,7 @@ readonly OPENAI_SDK_VERSION=3.54.0
 readonly OPENAI_NODE_SDK_VERSION=6.49.0
 readonly AI_SDK_VERSION=6.0.325
 readonly AI_SDK_AZURE_VERSION=3.0.128
+readonly COMMONMARK_VERSION=0.31.2
 readonly KUBERNETES_VALIDATE_VERSION=1.37.0
 
 # All that follows relies on the place, also where the caller keeps build output elsewhere.
@@ -45,6 +46,7 @@ export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS=target/tools
 readonly SDK_VENV=target/sdk-venv
 readonly SDK_NODE=target/sdk-node
+readonly PAGE_TOOLS=target/page-tools
 readonly MANIFESTS_VENV=target/manifests-venv
 # Where Debian has nginx, and where an ordinary user does not look.
 PATH="$PATH:/usr/sbin"
@@ -149,15 +151,25 @@ sys.exit(m.version("kubernetes-validate") != sys.argv[1])' "$KUBERNETES_VALIDATE
     "kubernetes-validate==$KUBERNETES_VALIDATE_VERSION"
 }
 
+install_from_npm() {
+  local folder=$1
+  shift
+  [[ "$(cat "$folder/installed" 2>/dev/null)" == "$*" ]] && return
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts \
+    --loglevel error "$@"
+  echo "$*" >"$folder/installed"
+}
+
 install_node_sdk() {
-  local packages=("openai@$OPENAI_NODE_SDK_VERSION" "ai@$AI_SDK_VERSION"
-    "@ai-sdk/azure@$AI_SDK_AZURE_VERSION")
-  [[ "$(cat "$SDK_NODE/installed" 2>/dev/null)" == "${packages[*]}" ]] && return
-  rm -rf "$SDK_NODE"
-  mkdir -p "$SDK_NODE"
-  npm install --prefix "$SDK_NODE" --no-save --no-audit --no-fund --ignore-scripts \
-    --loglevel error "${packages[@]}"
-  echo "${packages[*]}" >"$SDK_NODE/installed"
+  install_from_npm "$SDK_NODE" "openai@$OPENAI_NODE_SDK_VERSION" "ai@$AI_SDK_VERSION" \
+    "@ai-sdk/azure@$AI_SDK_AZURE_VERSION"
+}
+
+# The specification of Markdown and its reference implementation.
+install_page_tools() {
+  install_from_npm "$PAGE_TOOLS" "commonmark-spec@$COMMONMARK_VERSION" "commonmark@$COMMONMARK_VERSION"
 }
 
 # Suites that need a browser or nginx, that put a replica under load, or that wait for the kernel's or
@@ -194,6 +206,8 @@ fi
 step cargo clippy --all-targets --locked -- -D warnings
 step run_tests
 step check_page
+step install_page_tools
+step node --test tests/page/commonmark.mjs
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
 step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream

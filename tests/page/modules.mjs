@@ -3,12 +3,16 @@
  * they use. No document: what touches one is tested in a real browser by `mod.rs`.
  */
 
-import { readFile } from "node:fs/promises";
+import { register } from "node:module";
 
-/** Imports a file of `static/`. By its text, because Node takes `.js` without a `package.json` for CommonJS. */
-export async function load(name) {
-  const text = await readFile(new URL(`../../static/${name}`, import.meta.url), "utf8");
-  return import(`data:text/javascript,${encodeURIComponent(text)}`);
+// Node takes `.js` without a `package.json` for CommonJS.
+const hook = `export const load = (url, context, next) =>
+  next(url, url.includes("/static/") ? { ...context, format: "module" } : context);`;
+register(`data:text/javascript,${encodeURIComponent(hook)}`);
+
+/** Imports a file of `static/`. */
+export function load(name) {
+  return import(new URL(`../../static/${name}`, import.meta.url));
 }
 
 /** Takes the place of timers and of `Date.now`: time stands still until the test moves it on. */

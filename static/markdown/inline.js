@@ -1,0 +1,305 @@
+/**
+ * The text of a paragraph, heading or cell → what stands in it: words, emphasis, code, links, line breaks.
+ *
+ * `parse` is a pure function of its arguments. It also tells how far its result is final, so that a growing
+ * text need not be parsed from its start. Nothing here knows the document.
+ */
+
+import { addressAt, autolinkAt } from "./addresses.js";
+import { characterAt, characterBefore, isEscapable, isSpace, referenceAt } from "./characters.js";
+import { Runs, runOf } from "./emphasis.js";
+import { OPEN, labelAt, targetAt } from "./links.js";
+import { mathAt } from "./math.js";
+import { treeOf } from "./tree.js";
+
+const PLAIN = /[^\\`<!\[\]*_~&\n$: \t]+/y;
+const SPACES = /[ \t]+/y;
+const BACKTICKS = /`+/g;
+
+/**
+ * Parses a text.
+ *
+ * @param {string} text
+ * @param {object} context
+ * @param {string} context.before The character before the text; empty at the start of the block.
+ * @param {boolean} context.open Whether more text may come. Then what is not closed counts as closed at the
+ *   end, so that no marks come and go.
+ * @param {import("./links.js").Definitions} context.definitions
+ * @returns {{nodes: import("./tree.js").Node[], final: number}} `final`: the index of a space up to which the
+ *   text means the same whatever follows, 0 if there is none.
+ */
+export function parse(text, context) {
+  return new Parser(text, context).parse();
+}
+
+class Parser {
+  #text;
+  #before;
+  #open;
+  #definitions;
+  #at = 0;
+  #final = 0;
+  /** Whether something began that a later character may complete. */
+  #pending = false;
+  #items = [];
+  #runs = new Runs();
+  /** The `[` that have no `]`. */
+  #brackets = [];
+  /** The ends of code and math that the rest of the text does not have. */
+  #unended = new Set();
+
+  constructor(text, { before, open, definitions }) {
+    this.#text = text;
+    this.#before = before;
+    this.#open = open;
+    this.#definitions = definitions;
+  }
+
+  parse() {
+    while (this.#at < this.#text.length) this.#step();
+    this.#runs.decide();
+    if (this.#open) {
+      this.#runs.openAll();
+      this.#trim();
+    }
+    return { nodes: treeOf(this.#items), final: this.#final };
+  }
+
+  #step() {
+    const text = this.#text;
+    switch (text[this.#at]) {
+      case " ":
+      case "\t":
+        return this.#spaces();
+      case "\n":
+        return this.#lineBreak();
+      case "\\":
+        return this.#escape();
+      case "`":
+        return this.#code();
+      case "$":
+        return this.#dollar();
+      case "*":
+      case "_":
+      case "~":
+        return this.#run();
+      case "<":
+        return this.#autolink();
+      case "&":
+        return this.#reference();
+      case ":":
+        return this.#address();
+      case "!":
+        return text[this.#at + 1] === "[" ? this.#bracket(2) : this.#words("!", 1);
+      case "[":
+        return this.#bracket(1);
+      case "]":
+        return this.#closeBracket();
+      default: {
+        const plain = match(PLAIN, text, this.#at)[0];
+        return this.#words(plain, plain.length);
+      }
+    }
+  }
+
+  #words(words, length) {
+    const last = this.#items.at(-1);
+    if (typeof last === "string") this.#items[this.#items.length - 1] = last + words;
+    else this.#items.push(words);
+    this.#at += length;
+  }
+
+  #push(item, length) {
+    this.#items.push(item);
+    this.#at += length;
+  }
+
+  /** A space is where the text before it may be final. */
+  #spaces() {
+    this.#settle();
+    const spaces = match(SPACES, this.#text, this.#at)[0];
+    const end = this.#at + spaces.length;
+    const isVisible = end < this.#text.length && this.#text[end] !== "\n";
+    this.#words(isVisible ? spaces : "", spaces.length);
+  }
+
+  /** Every line break is kept: a verse is made of them. */
+  #lineBreak() {
+    this.#settle();
+    this.#breakLine();
+  }
+
+  #breakLine() {
+    this.#trim();
+    this.#push({ tag: "br" }, 1);
+    while (" \t".includes(this.#text[this.#at] ?? "?")) this.#at += 1;
+    // The break after the last word is no part of the block.
+    if (this.#at >= this.#text.length) this.#items.pop();
+  }
+
+  #trim() {
+    const last = this.#items.at(-1);
+    if (typeof last === "string") this.#items[this.#items.length - 1] = last.replace(/[ \t]+$/, "");
+  }
+
+  #settle() {
+    if (this.#pending || this.#brackets.length > 0 || " \t".includes(this.#text[this.#at - 1] ?? "?")) return;
+    this.#runs.decide();
+    if (this.#runs.length === 0 && this.#at > 0) this.#final = this.#at;
+  }
+
+  #escape() {
+    const next = this.#text[this.#at + 1];
+    if ((next === "(" || next === "[") && this.#math()) return;
+    if (next === undefined && this.#open) {
+      // What it escapes is not known yet.
+      this.#pending = true;
+      this.#at += 1;
+    } else if (next === "\n") {
+      this.#at += 1;
+      this.#breakLine();
+    } else if (isEscapable(next)) this.#words(next, 2);
+    else this.#words("\\", 1);
+  }
+
+  /** Code in backticks. Without its end, backticks are words. */
+  #code() {
+    const text = this.#text;
+    const start = this.#at;
+    BACKTICKS.lastIndex = start;
+    const { length } = BACKTICKS.exec(text)[0];
+    const from = start + length;
+    if (!this.#unended.has(length)) {
+      BACKTICKS.lastIndex = from;
+      for (let found; (found = BACKTICKS.exec(text)); ) {
+        if (found[0].length !== length) continue;
+        return this.#push({ tag: "code", text: codeOf(text.slice(from, found.index)) }, found.index + length - start);
+      }
+      this.#unended.add(length);
+    }
+    if (!this.#open) return this.#words(text.slice(start, from), length);
+    this.#pending = true;
+    if (from < text.length) this.#items.push({ tag: "code", text: codeOf(text.slice(from)) });
+    this.#at = text.length;
+  }
+
+  #dollar() {
+    if (this.#math()) return;
+    const marks = this.#text.startsWith("$$", this.#at) ? "$$" : "$";
+    this.#words(marks, marks.length);
+  }
+
+  /** @returns {boolean} Whether there is math here. */
+  #math() {
+    const end = mathAt(this.#text, this.#at, this.#open, this.#unended);
+    if (end === OPEN) this.#pending = true;
+    if (end < 0) return false;
+    this.#push({ tag: "math", text: this.#text.slice(this.#at, end) }, end - this.#at);
+    return true;
+  }
+
+  #run() {
+    const text = this.#text;
+    const start = this.#at;
+    const mark = text[start];
+    let end = start;
+    while (text[end] === mark) end += 1;
+    if (end === text.length && this.#open) {
+      // What it means depends on what follows.
+      this.#pending = true;
+      this.#at = end;
+      return;
+    }
+    const run = runOf(mark, end - start, this.#characterBefore(), characterAt(text, end));
+    this.#runs.add(run);
+    this.#push(run, end - start);
+  }
+
+  #characterBefore() {
+    return this.#at > 0 ? characterBefore(this.#text, this.#at) : this.#before;
+  }
+
+  /** `<https://…>` and `<me@example.com>`. Other markup is text. */
+  #autolink() {
+    const found = autolinkAt(this.#text, this.#at);
+    if (found) this.#link(found.words, found.destination, found.end);
+    else this.#words("<", 1);
+  }
+
+  #reference() {
+    const found = referenceAt(this.#text, this.#at);
+    if (found) this.#words(found.text, found.end - this.#at);
+    else this.#words("&", 1);
+  }
+
+  /** An address in plain text: `https://…`. */
+  #address() {
+    const last = this.#items.at(-1);
+    const found = typeof last === "string" ? addressAt(this.#text, this.#at, last) : null;
+    if (!found) return this.#words(":", 1);
+    this.#items[this.#items.length - 1] = last.slice(0, -found.scheme.length);
+    this.#link(found.address, found.address, found.end);
+  }
+
+  #link(words, destination, end) {
+    this.#items.push({ link: { destination, title: "" } }, words, { ends: "a" });
+    this.#at = end;
+  }
+
+  #bracket(length) {
+    const bracket = { bracket: length === 2 ? "![" : "[", isImage: length === 2, isActive: true, start: this.#at + length };
+    this.#brackets.push({ item: bracket, index: this.#items.length, runs: this.#runs.length });
+    this.#push(bracket, length);
+  }
+
+  #closeBracket() {
+    const opener = this.#brackets.pop();
+    if (!opener?.item.isActive) return this.#words("]", 1);
+    const target = this.#target(opener);
+    if (!target) return this.#words("]", 1);
+    const { destination, title, end } = target;
+    this.#runs.decideFrom(opener.runs);
+    opener.item.link = { destination, title };
+    this.#push({ ends: "a" }, end - this.#at);
+    if (opener.item.isImage) return;
+    // No link is in another one.
+    for (const { item } of this.#brackets) item.isActive &&= item.isImage;
+  }
+
+  /** What follows a `]`: a destination, a label, or nothing. */
+  #target({ item }) {
+    const after = this.#at + 1;
+    const text = this.#text;
+    if (text[after] === "(") {
+      const target = targetAt(text, after);
+      if (target.end >= 0) return target;
+      if (target.end === OPEN && this.#open) {
+        this.#pending = true;
+        return { destination: null, title: "", end: text.length };
+      }
+    }
+    const own = text.slice(item.start, this.#at);
+    if (text[after] === "[") {
+      const { end, label } = labelAt(text, after);
+      const found = end >= 0 && this.#definitions.find(label, this.#open);
+      if (found) return { ...found, end };
+      if (end === OPEN) this.#pending ||= this.#open;
+      // A full reference whose label is not defined is none at all.
+      if (end >= 0) return undefined;
+    }
+    if (after >= text.length) this.#pending ||= this.#open;
+    const found = /(?:^|[^\\])\[/.test(own) ? undefined : this.#definitions.findText(own, this.#open);
+    if (!found) return undefined;
+    return { ...found, end: text.startsWith("[]", after) ? after + 2 : after };
+  }
+}
+
+function match(pattern, text, at) {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
+
+function codeOf(text) {
+  const line = text.replace(/\n/g, " ");
+  return /^ .* $/.test(line) && line.trim() !== "" ? line.slice(1, -1) : line;
+}
