@@ -13,7 +13,7 @@ use crate::{
     config::{Config, UpstreamConfig},
     event::ErrorCode,
     upstream::{
-        Attempt, Deployment, DeploymentOptions, DeploymentStates, Fault, Identity, Network,
+        Api, Attempt, Deployment, DeploymentOptions, DeploymentStates, Fault, Identity, Network,
         Progress, Upstream,
     },
 };
@@ -68,15 +68,18 @@ async fn check_one(deployment: &Deployment, options: &DeploymentOptions) -> Resu
     let name = format!(
         "{:?} at {}",
         options.endpoint.deployment,
-        options.endpoint.url.origin().ascii_serialization()
+        options.endpoint.origin()
     );
     match timeout(WORD_TIMEOUT, first_word(deployment)).await {
-        Ok(Ok(model)) => {
-            let model = model
+        Ok(Ok(word)) => {
+            let model = word
+                .model
                 .map(|model| format!(" (model {model})"))
                 .unwrap_or_default();
-            let ms = begun.elapsed().as_millis();
-            Ok(format!("OK: {name}{model} responded in {ms} ms."))
+            let (api, ms) = (word.api, begun.elapsed().as_millis());
+            Ok(format!(
+                "OK: {name}{model} responded over the {api} API in {ms} ms."
+            ))
         }
         Ok(Err(fault)) => Err(failure(&name, &fault, options)),
         Err(_) => Err(format!(
@@ -86,8 +89,14 @@ async fn check_one(deployment: &Deployment, options: &DeploymentOptions) -> Resu
     }
 }
 
-/// Reads up to the first text or finish reason. Returns the model's name.
-async fn first_word(deployment: &Deployment) -> Result<Option<String>, Fault> {
+/// Who said the first word, and how.
+struct FirstWord {
+    model: Option<String>,
+    api: Api,
+}
+
+/// Reads up to the first text or finish reason.
+async fn first_word(deployment: &Deployment) -> Result<FirstWord, Fault> {
     let body = br#"{"prompt":"Answer with one word: ready?"}"#;
     let request = ChatRequest::from_json(body)
         .map_err(|_| Fault::new(ErrorCode::Internal, "the request is invalid"))?;
@@ -106,7 +115,8 @@ async fn first_word(deployment: &Deployment) -> Result<Option<String>, Fault> {
         for chunk in chunks.drain(..) {
             model = chunk.model.map(String::from).or(model);
             if chunk.text.is_some() || chunk.finish.is_some() {
-                return Ok(model);
+                let api = reply.api();
+                return Ok(FirstWord { model, api });
             }
         }
         if read? == Progress::Ended {

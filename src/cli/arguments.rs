@@ -5,17 +5,14 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum, error::ErrorKind};
 
 use super::{
     command::{Cli, Command},
     environment::{Environment, Variable},
     error::CliError,
 };
-use crate::config::{
-    FlagError, flags,
-    settings::{AuthMode, MoreDeployment},
-};
+use crate::config::{FlagError, flags, settings::MoreDeployment};
 
 /// The numbers that further deployments may have, as in `AZURE_OPENAI_DEPLOYMENT_2`.
 const DEPLOYMENT_NUMBERS: std::ops::RangeInclusive<u8> = 2..=9;
@@ -136,8 +133,11 @@ fn more_deployments(environment: &Environment) -> Result<Vec<MoreDeployment>, Cl
             api_key: text("AZURE_OPENAI_API_KEY").map(Into::into),
             api_key_file: text("AZURE_OPENAI_API_KEY_FILE").map(Into::into),
             api_version: text("AZURE_OPENAI_API_VERSION"),
+            api: get("AZURE_OPENAI_API")
+                .map(|variable| one_of(&format!("AZURE_OPENAI_API_{number}"), variable))
+                .transpose()?,
             auth: get("AZURE_OPENAI_AUTH")
-                .map(|variable| auth_mode(number, variable))
+                .map(|variable| one_of(&format!("AZURE_OPENAI_AUTH_{number}"), variable))
                 .transpose()?,
         };
         if more.says_anything() {
@@ -147,11 +147,18 @@ fn more_deployments(environment: &Environment) -> Result<Vec<MoreDeployment>, Cl
     Ok(all)
 }
 
-fn auth_mode(number: u8, variable: &Variable) -> Result<AuthMode, CliError> {
-    AuthMode::from_str(&variable.value, true).map_err(|_| CliError::Variable {
-        name: format!("AZURE_OPENAI_AUTH_{number}"),
-        value: variable.value.clone(),
-        wanted: "must be one of key, entra, none".to_owned(),
-        origin: variable.origin,
+/// The value of a variable that has a list of words.
+fn one_of<T: ValueEnum>(name: &str, variable: &Variable) -> Result<T, CliError> {
+    T::from_str(&variable.value, true).map_err(|_| {
+        let words: Vec<_> = T::value_variants()
+            .iter()
+            .filter_map(|variant| Some(variant.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        CliError::Variable {
+            name: name.to_owned(),
+            value: variable.value.clone(),
+            wanted: format!("must be one of {}", words.join(", ")),
+            origin: variable.origin,
+        }
     })
 }

@@ -46,6 +46,17 @@ pub struct Settings {
     #[arg(long, env = "AZURE_OPENAI_API_VERSION", value_name = "VERSION")]
     pub azure_openai_api_version: Option<String>,
 
+    /// The API to ask by; auto is Chat Completions, and Responses for models that have only that
+    #[arg(
+        long,
+        env = "AZURE_OPENAI_API",
+        value_name = "API",
+        value_enum,
+        default_value = "auto",
+        ignore_case = true
+    )]
+    pub azure_openai_api: ApiMode,
+
     /// How to authenticate; the default is key if there is a key, else entra for Azure and none for
     /// other servers
     #[arg(
@@ -266,6 +277,8 @@ pub struct MoreDeployment {
     pub api_key_file: Option<PathBuf>,
     /// `AZURE_OPENAI_API_VERSION_N`
     pub api_version: Option<String>,
+    /// `AZURE_OPENAI_API_N`
+    pub api: Option<ApiMode>,
     /// `AZURE_OPENAI_AUTH_N`
     pub auth: Option<AuthMode>,
 }
@@ -286,8 +299,20 @@ impl MoreDeployment {
             || self.api_key.is_some()
             || self.api_key_file.is_some()
             || self.api_version.is_some()
+            || self.api.is_some()
             || self.auth.is_some()
     }
+}
+
+/// The API to ask by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ApiMode {
+    /// The one that the model has
+    Auto,
+    /// Chat Completions
+    Chat,
+    /// Responses
+    Responses,
 }
 
 /// How to authenticate with upstream.

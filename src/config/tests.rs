@@ -247,7 +247,9 @@ fn further_deployments_inherit_what_they_do_not_say() {
         .iter()
         .map(|d| {
             (
-                d.endpoint.url.to_string(),
+                d.endpoint
+                    .url(crate::upstream::Api::ChatCompletions)
+                    .to_string(),
                 d.credential.key().unwrap().expose_secret(),
             )
         })

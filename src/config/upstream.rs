@@ -10,10 +10,10 @@ use url::Url;
 
 use super::{
     error::ConfigError,
-    settings::{AuthMode, MoreDeployment, Settings},
+    settings::{ApiMode, AuthMode, MoreDeployment, Settings},
 };
 use crate::upstream::{
-    Credential, DeploymentOptions, IdentityOptions, IdentitySource,
+    Api, Credential, DeploymentOptions, IdentityOptions, IdentitySource,
     endpoint::{self, EndpointKind},
     is_this_machine,
 };
@@ -39,6 +39,7 @@ impl UpstreamConfig {
             api_key: settings.azure_openai_api_key.clone(),
             api_key_file: settings.azure_openai_api_key_file.clone(),
             api_version: settings.azure_openai_api_version.clone(),
+            api: Some(settings.azure_openai_api),
             auth: settings.azure_openai_auth,
         };
         let any = first.endpoint.is_some()
@@ -90,6 +91,7 @@ fn inherited(more: &MoreDeployment, first: &MoreDeployment) -> MoreDeployment {
         api_key: keys.api_key.clone(),
         api_key_file: keys.api_key_file.clone(),
         api_version: version.cloned(),
+        api: more.api.or(first.api),
         auth: more.auth.or(first.auth),
     }
 }
@@ -118,11 +120,17 @@ fn deployment(
         },
     };
     if !allow_plain_http {
-        refuse_plain_http(&endpoint.url, &credential)?;
+        refuse_plain_http(endpoint.url(Api::ChatCompletions), &credential)?;
     }
+    let api = match settings.api {
+        None | Some(ApiMode::Auto) => None,
+        Some(ApiMode::Chat) => Some(Api::ChatCompletions),
+        Some(ApiMode::Responses) => Some(Api::Responses),
+    };
     Ok(DeploymentOptions {
         endpoint,
         credential,
+        api,
     })
 }
 

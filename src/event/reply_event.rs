@@ -52,12 +52,14 @@ impl ReplyEvent {
     }
 }
 
-/// Why shown text was retracted.
+/// Why shown text was replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Azure's asynchronous content filter objected after the text was shown.
     ContentFilter,
+    /// Upstream's own copy of the whole text differs from the deltas that it sent.
+    Correction,
 }
 
 /// A message of ours beside the text.

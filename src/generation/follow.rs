@@ -97,6 +97,16 @@ fn take(
                 });
             }
         }
+        if let Some(text) = chunk.corrected.filter(|_| phase != Phase::Retracted) {
+            room = limits
+                .bytes
+                .checked_sub(text.len() as u64)
+                .ok_or_else(too_long)?;
+            phase = phase.with_text();
+            run.deltas = 1;
+            let why = Why::Correction;
+            events.push(ReplyEvent::Replace { text, why });
+        }
         if let Some(reason) = chunk.finish {
             phase = phase.with_finish(reason);
         }
@@ -109,10 +119,7 @@ fn take(
         let Some(text) = chunk.text else {
             continue;
         };
-        room = room.checked_sub(text.len() as u64).ok_or_else(|| {
-            let cause = "the text is over MAX_REPLY_BYTES";
-            Fault::new(ErrorCode::TooLong, cause)
-        })?;
+        room = room.checked_sub(text.len() as u64).ok_or_else(too_long)?;
         phase = phase.with_text();
         run.deltas += 1;
         run.first_delta
@@ -135,4 +142,8 @@ fn reasoning(text: String, limits: &Limits, run: &mut Run) -> Option<ReplyEvent>
         let message = "The rest of the model's reasoning was left out: it is too long.".to_owned();
         ReplyEvent::Notice(Notice::new(NoticeCode::ReasoningTrimmed, message))
     })
+}
+
+fn too_long() -> Fault {
+    Fault::new(ErrorCode::TooLong, "the text is over MAX_REPLY_BYTES")
 }

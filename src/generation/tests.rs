@@ -18,7 +18,7 @@ use crate::{
     chat::ChatRequest,
     event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
     store::{self, Log, StopRequest, Store, Writer},
-    upstream::{self, DeploymentStates, Fault, Network, NetworkOptions, Upstream},
+    upstream::{self, Api, DeploymentStates, Fault, Network, NetworkOptions, Upstream},
 };
 
 /// Runs `work` to the end of its reply.
@@ -31,12 +31,17 @@ where
     run.end(interruption);
 }
 
-/// Plays `parts` as the body of the upstream response; gives the finished log.
+/// Plays `parts` as the body of a chat completion; gives the finished log.
 async fn played(parts: &[&[u8]], limits: &Limits) -> Log {
+    played_over(Api::ChatCompletions, parts, limits).await
+}
+
+/// Plays `parts` as the body of the upstream response; gives the finished log.
+async fn played_over(api: Api, parts: &[&[u8]], limits: &Limits) -> Log {
     let store = Store::for_tests();
     let writer = store.writer().await;
     let log = Log::from(Arc::clone(writer.log()));
-    let mut reply = upstream::Reply::of_parts(parts);
+    let mut reply = upstream::Reply::of_parts(api, parts);
     supervised(writer, limits, async |run| {
         follow(&mut reply, run, limits).await
     })
@@ -237,12 +242,15 @@ async fn while_the_model_reasons_it_is_not_silent_and_the_first_delta_is_still_t
         };
         let store = Store::for_tests();
         let mut run = Run::new(store.writer().await, Instant::now());
-        let mut reply = upstream::Reply::of_timed_parts(&[
-            (Duration::from_secs(200), REASONING.as_bytes()),
-            (Duration::from_secs(200), REASONING.as_bytes()),
-            (Duration::from_secs(200), DELTA.as_bytes()),
-            (Duration::ZERO, FINISH.as_bytes()),
-        ]);
+        let mut reply = upstream::Reply::of_timed_parts(
+            Api::ChatCompletions,
+            &[
+                (Duration::from_secs(200), REASONING.as_bytes()),
+                (Duration::from_secs(200), REASONING.as_bytes()),
+                (Duration::from_secs(200), DELTA.as_bytes()),
+                (Duration::ZERO, FINISH.as_bytes()),
+            ],
+        );
         follow(&mut reply, &mut run, &limits).await.unwrap();
         assert_eq!(run.first_delta, Some(Duration::from_secs(600)));
 

@@ -64,6 +64,7 @@ async fn simulated() -> Result<Backend, StartError> {
     let deployment = DeploymentOptions {
         endpoint,
         credential: Credential::Key(SecretString::from(key)),
+        api: None,
     };
     Ok(Backend {
         provider: Provider::Simulator,

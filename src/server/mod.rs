@@ -108,9 +108,7 @@ impl Server {
         let model = config.model;
         let states = DeploymentStates::new(deployments.len());
         let count = deployments.len();
-        let first = deployments
-            .first()
-            .map(|first| first.endpoint.url.origin().ascii_serialization());
+        let first = deployments.first().map(|first| first.endpoint.origin());
 
         let shared = service.clone();
         let server = HttpServer::new(move || {

@@ -19,6 +19,9 @@ pub struct Chunk {
     pub text: Option<String>,
     /// New reasoning, never empty. Dialects fill it whatever the settings are.
     pub reasoning: Option<String>,
+    /// The text that the whole reply so far should have been: upstream's own copy of it differs. It
+    /// comes before `text`.
+    pub corrected: Option<String>,
     /// The model has finished. Annotations and usage may still follow.
     pub finish: Option<FinishReason>,
     /// The content filter retracts text that came before.

@@ -1,7 +1,8 @@
 //! One deployment: its credential, its circuit, its capabilities, and the requests to it.
 //!
 //! It sends over [`client`](super::client), encodes by a [dialect](super::dialect), and reads no
-//! frame of the response. It asks once; whether it is asked again is for its caller to decide.
+//! frame of the response. It asks once, and again only if it must ask otherwise: over the other API,
+//! or without a field. Whether to ask the same again is for its caller to decide.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,9 +13,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
+    api::Api,
     attempt::{Attempt, Busy, Contact},
     auth::{Identity, Token},
     capabilities::Capabilities,
+    cause::Cause,
     circuit::{Circuit, CircuitOpen},
     client::{
         ACCEPT, AUTHORIZATION, CONTENT_TYPE, Client, HeaderName, HeaderValue, Method, Response,
@@ -25,7 +28,7 @@ use super::{
         Request,
         error_object::{self, RefusalHead},
     },
-    endpoint::EndpointKind,
+    endpoint::{Endpoint, EndpointKind},
     fault::Fault,
     options::{DeploymentOptions, ModelOptions},
     reply::Reply,
@@ -49,10 +52,12 @@ pub(super) struct DeploymentState {
 /// One deployment, and this thread's client for it.
 pub struct Deployment {
     client: Client,
-    url: String,
+    endpoint: Endpoint,
     /// For the log: the URL may hold a gateway's key.
     origin: String,
     name: String,
+    /// The only API by which to ask, if the settings name one.
+    pinned_api: Option<Api>,
     credential: Credential,
     first_byte: Duration,
     request: Request,
@@ -98,8 +103,9 @@ impl Deployment {
         };
         Self {
             client: Client::new(network),
-            url: options.endpoint.url.to_string(),
-            origin: options.endpoint.url.origin().ascii_serialization(),
+            endpoint: options.endpoint.clone(),
+            origin: options.endpoint.origin(),
+            pinned_api: options.api,
             name: options.endpoint.deployment.clone(),
             credential,
             first_byte: model.first_byte,
@@ -117,12 +123,48 @@ impl Deployment {
         self.state.circuit.admit().map(|()| Permit(self))
     }
 
-    /// Sends the conversation, and again without an optional field that the model refuses.
+    /// Sends the conversation, and again over the other API if it has to be that one. What the
+    /// first refusal taught is kept once the other API has answered.
     async fn post(&self, request: &ChatRequest) -> Result<Reply, Fault> {
+        if let Some(api) = self.pinned_api {
+            return self.post_over(api, request).await.map_err(|fault| {
+                let is_refused = refuses_api(&fault);
+                diagnosed(fault, is_refused.then_some(Diagnosis::Api))
+            });
+        }
+        let known = self.state.capabilities.lock().api;
+        let api = known.unwrap_or(self.endpoint.first_api);
+        let refusal = match self.post_over(api, request).await {
+            Err(fault) if refuses_api(&fault) => fault,
+            decided => return decided,
+        };
+        let other = api.other();
+        match self.post_over(other, request).await {
+            Ok(reply) => {
+                self.state.capabilities.lock().api = Some(other);
+                info!(
+                    deployment = self.name.as_str(), endpoint = self.origin.as_str(),
+                    api:% = other, cause:% = refusal.cause;
+                    "deployment has another API: request repeated over it"
+                );
+                Ok(reply)
+            }
+            Err(fault) if refuses_api(&fault) => {
+                let is_model = [&refusal, &fault].map(|fault| fault.diagnosis == Diagnosis::Api);
+                let none = is_model.contains(&true).then_some(Diagnosis::NoApi);
+                Err(diagnosed(refusal, none))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Sends the conversation over one API, and again without an optional field that the model
+    /// refuses.
+    async fn post_over(&self, api: Api, request: &ChatRequest) -> Result<Reply, Fault> {
         loop {
             let capabilities = *self.state.capabilities.lock();
-            let body = self.request.encode(request, capabilities)?;
-            let fault = match self.post_authorized(body).await {
+            let body = self.request.encode(api, request, capabilities)?;
+            let fault = match self.post_authorized(api, body).await {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
@@ -131,8 +173,8 @@ impl Deployment {
                 return Err(fault);
             };
             let Some(reduced) = capabilities
-                .without(field)
-                .filter(|_| self.request.offers(field))
+                .without(field, api)
+                .filter(|_| self.request.offers(api, field))
             else {
                 return Err(fault);
             };
@@ -146,18 +188,19 @@ impl Deployment {
     }
 
     /// Sends a body, and again if its Entra token is refused and can be replaced.
-    async fn post_authorized(&self, body: Bytes) -> Result<Reply, Fault> {
+    async fn post_authorized(&self, api: Api, body: Bytes) -> Result<Reply, Fault> {
         let mut secrets = Secrets::default();
         let response = match &self.credential {
             Credential::Key(key, name, value) => {
                 secrets.add(Arc::clone(key));
                 let header = Some((name.clone(), value.clone()));
-                self.send(body.clone(), header).await?
+                self.send(api, body.clone(), header).await?
             }
             Credential::Entra(identity) => {
-                self.post_with_token(identity, &body, &mut secrets).await?
+                self.post_with_token(api, identity, &body, &mut secrets)
+                    .await?
             }
-            Credential::None => self.send(body.clone(), None).await?,
+            Credential::None => self.send(api, body.clone(), None).await?,
         };
         let request_id = response
             .header("apim-request-id")
@@ -168,7 +211,7 @@ impl Deployment {
                 response.header("retry-after-ms"),
                 response.header("retry-after"),
             );
-            Ok(Reply::new(response.into_body(), request_id, secrets).with_wait(wait))
+            Ok(Reply::new(api, response.into_body(), request_id, secrets).with_wait(wait))
         } else {
             Err(refusal(response).await.with_request_id(request_id.as_ref()))
         }
@@ -176,6 +219,7 @@ impl Deployment {
 
     async fn post_with_token(
         &self,
+        api: Api,
         identity: &Identity,
         body: &Bytes,
         secrets: &mut Secrets,
@@ -183,7 +227,7 @@ impl Deployment {
         let mut send = async |token: &Token| {
             secrets.add(token.secret());
             let header = Some((AUTHORIZATION, token.header()?));
-            self.send(body.clone(), header).await
+            self.send(api, body.clone(), header).await
         };
         let token = identity.token().await?;
         let response = send(&token).await?;
@@ -198,6 +242,7 @@ impl Deployment {
     /// Sends a body once, and waits for the head of the response.
     async fn send(
         &self,
+        api: Api,
         body: Bytes,
         authorization: Option<(HeaderName, HeaderValue)>,
     ) -> Result<Response, Fault> {
@@ -208,7 +253,8 @@ impl Deployment {
             (USER_AGENT, HeaderValue::from_static(agent)),
         ];
         let headers = headers.into_iter().chain(authorization);
-        let sent = self.client.send(Method::POST, &self.url, headers, body);
+        let url = self.endpoint.url(api).as_str();
+        let sent = self.client.send(Method::POST, url, headers, body);
         match tokio::time::timeout(self.first_byte, sent).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Fault::new(
@@ -275,6 +321,23 @@ impl Permit<'_> {
                 Attempt::Failed(fault)
             }
         }
+    }
+}
+
+/// Whether a refusal is about the API: the model lacks it, or the server has no such path.
+fn refuses_api(fault: &Fault) -> bool {
+    let is_no_path = || {
+        fault.diagnosis == Diagnosis::PathOrVersion
+            && matches!(fault.cause, Cause::Refused { status, .. } if matches!(status, 404 | 405))
+    };
+    fault.diagnosis == Diagnosis::Api || is_no_path()
+}
+
+/// The fault, with another diagnosis if there is one.
+fn diagnosed(fault: Fault, diagnosis: Option<Diagnosis>) -> Fault {
+    Fault {
+        diagnosis: diagnosis.unwrap_or(fault.diagnosis),
+        ..fault
     }
 }
 

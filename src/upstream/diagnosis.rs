@@ -49,8 +49,10 @@ pub enum Diagnosis {
     Deployment,
     /// The path or the API version does not exist.
     PathOrVersion,
-    /// The model does not support chat completions.
-    NoChatCompletions,
+    /// The model, or the server, does not have the API that was asked.
+    Api,
+    /// The model has none of the APIs.
+    NoApi,
     /// The quota is used up, or the service is at capacity.
     Quota,
     /// The service fails by itself, whatever the request is.
@@ -75,7 +77,7 @@ impl Diagnosis {
             // Only a proxy that forwards the request responds with it.
             407 => Self::ProxyCredentials,
             404 if code == "DeploymentNotFound" => Self::Deployment,
-            400 if code == "OperationNotSupported" => Self::NoChatCompletions,
+            400 | 404 if code == "OperationNotSupported" || says("v1/responses") => Self::Api,
             // Compatible servers use `model_not_found`.
             404 if code == "model_not_found" => Self::Deployment,
             404 | 405 => Self::PathOrVersion,
@@ -175,8 +177,13 @@ impl Diagnosis {
                  OpenAI-compatible server it ends in /v1), and unset AZURE_OPENAI_API_VERSION to use \
                  the v1 URL"
             }
-            Self::NoChatCompletions => {
-                "the model does not support chat completions: deploy one that does, such as a gpt model"
+            Self::Api => {
+                "the model or the server does not have the API that AZURE_OPENAI_API names: unset it, and \
+                 check AZURE_OPENAI_ENDPOINT"
+            }
+            Self::NoApi => {
+                "the model has neither Chat Completions nor the Responses API: deploy one that has, such \
+                 as a gpt model"
             }
             Self::Quota => "wait, or raise the deployment's quota",
             Self::Outage => "the model's service fails by itself: try again later",
@@ -186,7 +193,15 @@ impl Diagnosis {
             Self::Field(Field::ReasoningEffort) => {
                 "unset REASONING_EFFORT, or set it to a value that the model accepts"
             }
-            Self::Field(Field::StreamOptions) => "use a newer AZURE_OPENAI_API_VERSION",
+            Self::Field(Field::ReasoningSummary) => {
+                "unset REASONING_SUMMARY, which the model refuses"
+            }
+            Self::Field(Field::Reasoning) => {
+                "unset REASONING_EFFORT and REASONING_SUMMARY, which the model refuses"
+            }
+            Self::Field(Field::StreamOptions | Field::Store) => {
+                "use a newer AZURE_OPENAI_API_VERSION"
+            }
             Self::Other => return None,
         })
     }
@@ -266,7 +281,14 @@ mod tests {
                 400,
                 "OperationNotSupported",
                 "The chatCompletion operation does not work with the specified model",
-                NoChatCompletions,
+                Api,
+            ),
+            // OpenAI's own words.
+            (
+                404,
+                "",
+                "This model is only supported in v1/responses and not in v1/chat/completions.",
+                Api,
             ),
             (429, "429", "Requests have exceeded token rate limit", Quota),
             (

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::api::Api;
+
 /// Domains of Azure's own hosts, whatever the path. Sources: the Azure OpenAI v1 reference, the
 /// Azure Government and Azure China pages, API Management's default domains.
 const AZURE_DOMAINS: [&str; 6] = [
@@ -23,15 +25,39 @@ const AZURE_DOMAINS: [&str; 6] = [
 /// API versions of the v1 URL. A dated version belongs to the deployments URL.
 const V1_API_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
 
-/// Where to send a chat completion, and how.
+/// The first dated API version that has the Responses API.
+const FIRST_RESPONSES_VERSION: &str = "2025-03-01-preview";
+
+/// Where to send a request, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// The whole URL, query included.
-    pub url: Url,
+    /// The whole URL of Chat Completions, query included.
+    chat_completions: Url,
+    /// The whole URL of the Responses API, query included.
+    responses: Url,
+    /// The API to try first: that of a pasted URL.
+    pub first_api: Api,
     /// The deployment (for Azure) or the model (for others): `model` in the body.
     pub deployment: String,
     /// The kind of server.
     pub kind: EndpointKind,
+}
+
+impl Endpoint {
+    /// The URL to POST to for an API.
+    #[must_use]
+    pub const fn url(&self, api: Api) -> &Url {
+        match api {
+            Api::ChatCompletions => &self.chat_completions,
+            Api::Responses => &self.responses,
+        }
+    }
+
+    /// Scheme, host and port, which hold no secret.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.chat_completions.origin().ascii_serialization()
+    }
 }
 
 /// The kind of server, which decides the header that carries the key.
@@ -72,10 +98,10 @@ pub enum EndpointError {
     ApiVersion,
 }
 
-/// Determines the URL to POST to.
+/// Determines the URLs to POST to.
 ///
 /// `deployment` and `api_version` are the settings of those names. Where one is absent, the address
-/// itself may name it. Without any API version the URL is Azure's v1 URL.
+/// itself may name it. Without any API version the URLs are Azure's v1 URLs.
 ///
 /// # Errors
 ///
@@ -108,49 +134,69 @@ pub fn resolve(
     };
     let deployment = named.ok_or(EndpointError::NoDeployment)?;
 
+    let first_api = path.pasted_api.unwrap_or(Api::ChatCompletions);
+    let endpoint = |chat_completions, responses| Endpoint {
+        chat_completions,
+        responses,
+        first_api,
+        deployment: deployment.clone(),
+        kind,
+    };
+
     if kind == EndpointKind::Compatible {
-        let mut segments = path.prefix;
+        let mut base = path.prefix;
         if path.family == Family::OpenAiV1 {
-            segments.extend(["openai".to_owned(), "v1".to_owned()]);
+            base.extend(["openai".to_owned(), "v1".to_owned()]);
         }
-        segments.extend(["chat".to_owned(), "completions".to_owned()]);
-        set_path(&mut url, &segments)?;
-        return Ok(Endpoint {
-            url,
-            deployment,
-            kind,
-        });
+        return Ok(endpoint(
+            with_path(&url, &base, &CHAT_COMPLETIONS)?,
+            with_path(&url, &base, &RESPONSES)?,
+        ));
     }
 
-    let mut segments = match path.family {
+    let mut base = match path.family {
         Family::Other if azure_host => gateway_prefix(&url, path.prefix)?,
         _ => path.prefix,
     };
+    base.push("openai".to_owned());
+    url.set_query(None);
     let version = api_version.or(pasted_version.as_deref());
-    let classic = match version {
-        None => false,
-        Some(word) if V1_API_VERSIONS.contains(&word) => false,
-        Some(date) if is_dated_version(date) => true,
+    let dated = match version {
+        None => None,
+        Some(word) if V1_API_VERSIONS.contains(&word) => None,
+        Some(date) if is_dated_version(date) => Some(date),
         Some(_) => return Err(EndpointError::ApiVersion),
     };
-    segments.push("openai".to_owned());
-    if classic {
-        segments.extend(["deployments".to_owned(), deployment.clone()]);
+    let v1_base = [base.as_slice(), &["v1".to_owned()]].concat();
+    let v1_url = |operation: &[&str]| {
+        let mut url = with_path(&url, &v1_base, operation)?;
+        if dated.is_none() {
+            add_version(&mut url, version);
+        }
+        Ok(url)
+    };
+    let Some(date) = dated else {
+        return Ok(endpoint(v1_url(&CHAT_COMPLETIONS)?, v1_url(&RESPONSES)?));
+    };
+    let dated_url = |operation: &[&str]| {
+        let mut url = with_path(&url, &base, operation)?;
+        add_version(&mut url, version);
+        Ok(url)
+    };
+    let in_deployment = ["deployments", &deployment, "chat", "completions"];
+    // An older version names only the URL of Chat Completions.
+    let responses = if date < FIRST_RESPONSES_VERSION {
+        v1_url(&RESPONSES)?
     } else {
-        segments.push("v1".to_owned());
-    }
-    segments.extend(["chat".to_owned(), "completions".to_owned()]);
-    set_path(&mut url, &segments)?;
-    url.set_query(None);
-    if let Some(version) = version {
-        url.query_pairs_mut().append_pair("api-version", version);
-    }
-    Ok(Endpoint {
-        url,
-        deployment,
-        kind,
-    })
+        dated_url(&RESPONSES)?
+    };
+    Ok(endpoint(dated_url(&in_deployment)?, responses))
 }
+
+/// The path of Chat Completions below its base.
+const CHAT_COMPLETIONS: [&str; 2] = ["chat", "completions"];
+/// The path of the Responses API below its base.
+const RESPONSES: [&str; 1] = ["responses"];
 
 fn parse(endpoint: &str) -> Result<Url, EndpointError> {
     let endpoint = endpoint.trim();
@@ -180,6 +226,8 @@ struct Path {
     /// The segments before `openai` (a gateway's own prefix), or all segments if there is none.
     prefix: Vec<String>,
     family: Family,
+    /// The API whose path it was.
+    pasted_api: Option<Api>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -203,20 +251,23 @@ impl Path {
             .filter(|segment| !segment.is_empty())
             .map(decoded)
             .collect();
-        for operation in [&["chat", "completions"][..], &["responses"]] {
-            if segments.ends_with(
-                &operation
-                    .iter()
-                    .map(|s| (*s).to_owned())
-                    .collect::<Vec<_>>(),
-            ) {
-                segments.truncate(segments.len() - operation.len());
-            }
-        }
+        let pasted_api = [
+            (Api::ChatCompletions, &CHAT_COMPLETIONS[..]),
+            (Api::Responses, &RESPONSES),
+        ]
+        .into_iter()
+        .find_map(|(api, operation)| {
+            let base = segments.len().checked_sub(operation.len())?;
+            (segments[base..] == *operation).then(|| {
+                segments.truncate(base);
+                api
+            })
+        });
         let Some(at) = segments.iter().rposition(|segment| segment == "openai") else {
             return Self {
                 prefix: segments,
                 family: Family::Other,
+                pasted_api,
             };
         };
         let family = match &segments[at + 1..] {
@@ -227,6 +278,7 @@ impl Path {
                 return Self {
                     prefix: segments,
                     family: Family::Other,
+                    pasted_api,
                 };
             }
         };
@@ -234,6 +286,7 @@ impl Path {
         Self {
             prefix: segments,
             family,
+            pasted_api,
         }
     }
 }
@@ -279,12 +332,21 @@ fn decoded(segment: &str) -> String {
         .map_or_else(|_| segment.to_owned(), Cow::into_owned)
 }
 
-fn set_path(url: &mut Url, segments: &[String]) -> Result<(), EndpointError> {
-    let mut path = url
-        .path_segments_mut()
-        .map_err(|()| EndpointError::NotAUrl)?;
-    path.clear().extend(segments);
-    Ok(())
+/// `url` with the path of an operation below a base.
+fn with_path(url: &Url, base: &[String], operation: &[&str]) -> Result<Url, EndpointError> {
+    let mut url = url.clone();
+    url.path_segments_mut()
+        .map_err(|()| EndpointError::NotAUrl)?
+        .clear()
+        .extend(base)
+        .extend(operation);
+    Ok(url)
+}
+
+fn add_version(url: &mut Url, version: Option<&str>) {
+    if let Some(version) = version {
+        url.query_pairs_mut().append_pair("api-version", version);
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! No text from upstream leaves this module except the reply itself, the model's name and the request
 //! id. [`fault`] and [`secrets`] explain how the types ensure that.
 
+mod api;
 mod attempt;
 mod auth;
 mod capabilities;
@@ -26,6 +27,7 @@ mod diagnosis;
 pub mod dialect;
 pub mod endpoint;
 pub mod fault;
+mod long_strings;
 mod options;
 mod reply;
 pub mod secrets;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 
 use self::deployment::DeploymentState;
 pub use self::{
+    api::Api,
     attempt::{Attempt, Busy, Contact},
     auth::Identity,
     capabilities::Field,

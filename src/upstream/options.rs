@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::endpoint::Endpoint;
+use super::{api::Api, endpoint::Endpoint};
 
 /// One deployment and the credential for it.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct DeploymentOptions {
     pub endpoint: Endpoint,
     /// What authorizes the requests.
     pub credential: Credential,
+    /// The API to ask by; `None` for the one that answers.
+    pub api: Option<Api>,
 }
 
 /// What authorizes requests to a deployment.
@@ -70,6 +72,18 @@ pub enum ReasoningSummary {
     Concise,
     /// The long form.
     Detailed,
+}
+
+impl ReasoningSummary {
+    /// The API's word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Concise => "concise",
+            Self::Detailed => "detailed",
+        }
+    }
 }
 
 /// Leaves the system prompt out: prompts never reach a log.

@@ -1,11 +1,15 @@
 //! A response as it comes in: bytes to frames, frames to chunks, and what the end of the body means.
 //!
 //! Dropping a [`Reply`] closes its connection, which stops the generation upstream. This module knows
-//! no dialect and no time limit.
+//! no dialect, and no time limit but one: how long a failure waits for its reason.
+
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
+    api::Api,
     chunk::{Chunk, Progress},
     client::Body,
     dialect::Normalizer,
@@ -15,9 +19,13 @@ use super::{
 };
 use crate::event::ErrorCode;
 
+/// How long a failure that upstream has reported waits for its reason. Azure sends it at once.
+const REASON_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A response that is coming in.
 #[derive(Debug)]
 pub struct Reply {
+    api: Api,
     /// `None` once it has ended: awc panics if it is polled after that.
     body: Option<Body>,
     request_id: Option<RequestId>,
@@ -26,6 +34,8 @@ pub struct Reply {
     decoder: Decoder,
     normalizer: Normalizer,
     received: Received,
+    /// When to give up waiting for the reason of a failure.
+    reason_deadline: Option<Instant>,
 }
 
 /// What has come of the body.
@@ -36,14 +46,22 @@ enum Received {
 }
 
 impl Reply {
-    pub(super) fn new(body: Body, request_id: Option<RequestId>, secrets: Secrets) -> Self {
+    pub(super) fn new(
+        api: Api,
+        body: Body,
+        request_id: Option<RequestId>,
+        secrets: Secrets,
+    ) -> Self {
+        let normalizer = Normalizer::new(api, secrets);
         Self {
+            api,
             body: Some(body),
             request_id,
             retry_after_ms: None,
-            decoder: Decoder::default(),
-            normalizer: Normalizer::new(secrets),
+            decoder: normalizer.decoder(),
+            normalizer,
             received: Received::Nothing,
+            reason_deadline: None,
         }
     }
 
@@ -51,6 +69,12 @@ impl Reply {
     pub(super) const fn with_wait(mut self, retry_after_ms: Option<u64>) -> Self {
         self.retry_after_ms = retry_after_ms;
         self
+    }
+
+    /// The API over which it comes.
+    #[must_use]
+    pub const fn api(&self) -> Api {
+        self.api
     }
 
     /// Waits for the next transfer chunk of HTTP and adds its chunks to `chunks`, those before a
@@ -64,11 +88,33 @@ impl Reply {
         let Some(body) = &mut self.body else {
             return Ok(Progress::Ended);
         };
-        let outcome = match body.next().await {
+        let next = match self.reason_deadline {
+            None => body.next().await,
+            // In a box: every reply would have room for this rare timer.
+            Some(deadline) => {
+                let next = Box::pin(timeout_at(deadline, body.next()));
+                next.await.unwrap_or(None)
+            }
+        };
+        let mut outcome = match next {
             Some(Ok(bytes)) => self.take(&bytes, chunks),
             Some(Err(cause)) => Err(Fault::new(ErrorCode::UpstreamTruncated, cause)),
             None => self.end(chunks),
         };
+        if let Some(failure) = self.normalizer.failure() {
+            match outcome {
+                Ok(Progress::More) => {
+                    self.reason_deadline
+                        .get_or_insert_with(|| Instant::now() + REASON_TIMEOUT);
+                }
+                // Whatever ended the response, it had failed before.
+                Ok(Progress::Ended) => outcome = Err(failure),
+                Err(ref fault) if fault.error.code == ErrorCode::UpstreamTruncated => {
+                    outcome = Err(failure);
+                }
+                Err(_) => {}
+            }
+        }
         if outcome != Ok(Progress::More) {
             self.body = None;
         }
@@ -154,14 +200,13 @@ impl Reply {
     pub(crate) const SILENCE: &'static [u8] = b"(silence)";
 
     /// A response whose body comes in these parts.
-    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
-        let at_once = std::time::Duration::ZERO;
-        let parts: Vec<_> = parts.iter().map(|part| (at_once, *part)).collect();
-        Self::of_timed_parts(&parts)
+    pub(crate) fn of_parts(api: Api, parts: &[&[u8]]) -> Self {
+        let parts: Vec<_> = parts.iter().map(|part| (Duration::ZERO, *part)).collect();
+        Self::of_timed_parts(api, &parts)
     }
 
     /// A response whose body comes in these parts, each after a wait.
-    pub(crate) fn of_timed_parts(parts: &[(std::time::Duration, &[u8])]) -> Self {
+    pub(crate) fn of_timed_parts(api: Api, parts: &[(Duration, &[u8])]) -> Self {
         let parts: Vec<_> = parts
             .iter()
             .map(|(wait, part)| (*wait, part.to_vec()))
@@ -175,6 +220,6 @@ impl Reply {
             }
             Ok(part.into())
         });
-        Self::new(Body::new(body), None, Secrets::default())
+        Self::new(api, Body::new(body), None, Secrets::default())
     }
 }

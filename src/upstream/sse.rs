@@ -4,13 +4,16 @@
 //! lines and frames are bounded, and [`Decoder::finish`] returns a frame that the stream left
 //! unfinished, where a browser drops it: some servers omit the last blank line.
 //!
-//! This module does no I/O, and knows nothing of JSON or of Azure.
+//! This module does no I/O, and knows nothing of Azure. It knows only one thing about the data: that
+//! a decoder can be told to leave long JSON strings out of a line that is too long.
 //!
 //! [spec]: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
 use std::borrow::Cow;
 
 use memchr::memchr2;
+
+use super::long_strings::LongStrings;
 
 /// The longest line, and the most data in one frame. Stops an upstream that never ends its line from
 /// filling the memory. The longest lines measured from Azure have less than 2 KiB.
@@ -41,11 +44,23 @@ pub struct Decoder {
     data: Vec<u8>,
     event: Vec<u8>,
     id: String,
+    /// What becomes of a line that is too long.
+    long_lines: LongLines,
     /// How much of a leading byte order mark has been seen.
     mark: Mark,
     /// The last byte was a carriage return: a line feed now belongs to the same line end.
     after_cr: bool,
     recognized: bool,
+}
+
+/// What becomes of a line that is too long.
+#[derive(Debug, Default)]
+enum LongLines {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// Its long JSON strings are left out: in the line that has begun, once it is too long.
+    Shortened(Option<LongStrings>),
 }
 
 /// How much of the byte order mark has been seen that may begin a stream.
@@ -61,6 +76,16 @@ enum Mark {
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 impl Decoder {
+    /// Makes a decoder that leaves long strings out of JSON that is too long, so that only lines
+    /// which are too long without them are errors.
+    #[must_use]
+    pub fn without_long_strings() -> Self {
+        Self {
+            long_lines: LongLines::Shortened(None),
+            ..Self::default()
+        }
+    }
+
     /// Decodes `bytes` and calls `on_frame` for each frame that they complete.
     ///
     /// # Errors
@@ -94,10 +119,7 @@ impl Decoder {
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
         while let Some(end) = memchr2(b'\r', b'\n', bytes) {
-            if self.line.is_empty() {
-                if end > MAX_FRAME_BYTES {
-                    return Err(TooLong);
-                }
+            if self.line.is_empty() && end <= MAX_FRAME_BYTES {
                 self.take_line(&bytes[..end], &mut on_frame)?;
             } else {
                 self.keep(&bytes[..end])?;
@@ -105,6 +127,9 @@ impl Decoder {
                 let taken = self.take_line(&line, &mut on_frame);
                 line.clear();
                 self.line = line;
+                if let LongLines::Shortened(shortened) = &mut self.long_lines {
+                    *shortened = None;
+                }
                 taken?;
             }
             let carriage_return = bytes[end] == b'\r';
@@ -143,10 +168,25 @@ impl Decoder {
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), TooLong> {
-        if self.line.len() + part.len() > MAX_FRAME_BYTES {
+        let is_too_long = self.line.len() + part.len() > MAX_FRAME_BYTES;
+        let strings = match &mut self.long_lines {
+            LongLines::Shortened(Some(strings)) => strings,
+            LongLines::Shortened(shortened @ None) if is_too_long => {
+                let strings = shortened.insert(LongStrings::default());
+                let line = std::mem::take(&mut self.line);
+                strings.push(&line, &mut self.line);
+                strings
+            }
+            LongLines::Refused if is_too_long => return Err(TooLong),
+            LongLines::Refused | LongLines::Shortened(None) => {
+                self.line.extend_from_slice(part);
+                return Ok(());
+            }
+        };
+        strings.push(part, &mut self.line);
+        if strings.settled(&self.line) > MAX_FRAME_BYTES {
             return Err(TooLong);
         }
-        self.line.extend_from_slice(part);
         Ok(())
     }
 

@@ -314,11 +314,12 @@ async fn check_says_in_one_sentence_what_is_wrong() {
     };
     let simulator = Simulator::start(options).await.unwrap();
     let url = simulator.url();
-    let check = async |deployment: &str, endpoint: &str| {
+    let check_over = async |api: &str, deployment: &str, endpoint: &str| {
         let env: Vec<(String, String)> = [
             ("AZURE_OPENAI_ENDPOINT", endpoint),
             ("AZURE_OPENAI_DEPLOYMENT", deployment),
             ("AZURE_OPENAI_API_KEY", "canary-key-5f1c"),
+            ("AZURE_OPENAI_API", api),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
@@ -331,6 +332,8 @@ async fn check_says_in_one_sentence_what_is_wrong() {
         });
         soon("the check", run).await.unwrap()
     };
+    let check =
+        async |deployment: &str, endpoint: &str| check_over("auto", deployment, endpoint).await;
     let well = check("mine", &url).await;
     assert!(well.status.success());
     let sentence = String::from_utf8(well.stdout).unwrap();
@@ -339,6 +342,26 @@ async fn check_says_in_one_sentence_what_is_wrong() {
         "{sentence}"
     );
     assert!(sentence.contains("(model sim-"), "{sentence}");
+    assert!(
+        sentence.contains(") responded over the Chat Completions API in "),
+        "{sentence}"
+    );
+    for (api, deployment) in [("auto", "sim-responses-only"), ("responses", "mine")] {
+        let well = check_over(api, deployment, &url).await;
+        let sentence = String::from_utf8(well.stdout).unwrap();
+        assert!(
+            sentence.contains(") responded over the Responses API in "),
+            "{sentence}"
+        );
+    }
+    for (api, deployment) in [
+        ("chat", "sim-responses-only"),
+        ("responses", "sim-chat-only"),
+    ] {
+        let error = refusal(&check_over(api, deployment, &url).await);
+        let words = "does not have the API that AZURE_OPENAI_API names: unset it";
+        assert!(error.contains(words), "{error}");
+    }
     for (deployment, words) in [
         (
             "sim-unauthorized",
@@ -355,10 +378,6 @@ async fn check_says_in_one_sentence_what_is_wrong() {
         (
             "sim-deployment-not-found",
             "check AZURE_OPENAI_DEPLOYMENT against the names",
-        ),
-        (
-            "sim-responses-only",
-            "the model does not support chat completions: deploy one that does",
         ),
         (
             "sim-not-found",

@@ -109,6 +109,7 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
             deployments.push(DeploymentOptions {
                 endpoint,
                 credential: deployments[0].credential.clone(),
+                api: deployments[0].api,
             });
         }
     }

@@ -91,7 +91,6 @@ async fn every_fault_of_upstream_ends_the_reply_with_its_code() {
         ("blocked", "upstream_auth", false, None, false),
         ("too-large", "upstream_rejected", false, None, false),
         ("too-many-headers", "upstream_rejected", false, None, false),
-        ("responses-only", "upstream_rejected", false, None, false),
         ("bad-request", "upstream_rejected", false, None, false),
         (
             "unsupported-parameter",

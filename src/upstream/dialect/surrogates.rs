@@ -6,10 +6,23 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de::Visitor};
+use serde_json::value::RawValue;
 
 /// A JSON string as WTF-8. serde_json returns strings that may hold half a surrogate pair as bytes
 /// only.
 pub(super) struct WireText(pub(super) Vec<u8>);
+
+impl WireText {
+    /// The string that `json` is; `None` for any other value.
+    pub(super) fn parse(json: &RawValue) -> Option<Self> {
+        let json = json.get();
+        if memchr::memchr(b'\\', json.as_bytes()).is_some() {
+            return serde_json::from_str(json).ok();
+        }
+        let text = json.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Self(text.as_bytes().to_vec()))
+    }
+}
 
 impl<'de> Deserialize<'de> for WireText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

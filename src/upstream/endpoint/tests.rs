@@ -3,7 +3,7 @@ use super::*;
 fn url(endpoint: &str, deployment: &str, version: Option<&str>) -> String {
     resolve(endpoint, Some(deployment), version)
         .unwrap()
-        .url
+        .url(Api::ChatCompletions)
         .to_string()
 }
 
@@ -63,7 +63,7 @@ fn a_target_uri_needs_no_other_setting() {
     let endpoint = resolve(pasted, None, None).unwrap();
     assert_eq!(endpoint.deployment, "my-dep");
     assert_eq!(
-        endpoint.url.as_str(),
+        endpoint.url(Api::ChatCompletions).as_str(),
         "https://r.cognitiveservices.azure.com/openai/deployments/my-dep/chat/completions?api-version=2025-01-01-preview"
     );
 }
@@ -101,7 +101,7 @@ fn a_gateways_prefix_is_kept() {
         ),
     ] {
         let endpoint = resolve(pasted, Some("d"), None).unwrap();
-        assert_eq!(endpoint.url.as_str(), expected);
+        assert_eq!(endpoint.url(Api::ChatCompletions).as_str(), expected);
         assert_eq!(endpoint.kind, EndpointKind::Azure);
     }
 }
@@ -131,7 +131,7 @@ fn a_path_that_ends_in_v1_is_any_compatible_server() {
         ),
     ] {
         let endpoint = resolve(pasted, Some("m"), Some("2024-10-21")).unwrap();
-        assert_eq!(endpoint.url.as_str(), expected);
+        assert_eq!(endpoint.url(Api::ChatCompletions).as_str(), expected);
         assert_eq!(endpoint.kind, EndpointKind::Compatible);
     }
 }
@@ -140,7 +140,7 @@ fn a_path_that_ends_in_v1_is_any_compatible_server() {
 fn a_local_address_without_a_path_is_azures() {
     let endpoint = resolve("http://127.0.0.1:9000", Some("d"), None).unwrap();
     assert_eq!(
-        endpoint.url.as_str(),
+        endpoint.url(Api::ChatCompletions).as_str(),
         "http://127.0.0.1:9000/openai/v1/chat/completions"
     );
     assert_eq!(endpoint.kind, EndpointKind::Azure);
@@ -169,4 +169,73 @@ fn addresses_that_cannot_work_are_refused() {
         resolve("https://r.openai.azure.com", None, None),
         Err(NoDeployment)
     );
+}
+
+#[test]
+fn the_responses_api_has_its_url_in_every_family() {
+    for (pasted, version, expected) in [
+        (
+            "https://r.openai.azure.com",
+            None,
+            "https://r.openai.azure.com/openai/v1/responses",
+        ),
+        (
+            "https://r.openai.azure.com",
+            Some("preview"),
+            "https://r.openai.azure.com/openai/v1/responses?api-version=preview",
+        ),
+        (
+            "https://r.openai.azure.com",
+            Some("2025-03-01-preview"),
+            "https://r.openai.azure.com/openai/responses?api-version=2025-03-01-preview",
+        ),
+        (
+            "https://r.openai.azure.com/openai/deployments/x/chat/completions?api-version=2025-04-01-preview",
+            None,
+            "https://r.openai.azure.com/openai/responses?api-version=2025-04-01-preview",
+        ),
+        // The API is younger than this version, but the v1 URL is everywhere.
+        (
+            "https://r.openai.azure.com",
+            Some("2024-10-21"),
+            "https://r.openai.azure.com/openai/v1/responses",
+        ),
+        (
+            "https://g.azure-api.net/team",
+            None,
+            "https://g.azure-api.net/team/openai/v1/responses",
+        ),
+        (
+            "http://localhost:11434/v1",
+            Some("2024-10-21"),
+            "http://localhost:11434/v1/responses",
+        ),
+        (
+            "https://api.example.com/openai/v1?tier=a",
+            None,
+            "https://api.example.com/openai/v1/responses?tier=a",
+        ),
+    ] {
+        let endpoint = resolve(pasted, Some("d"), version).unwrap();
+        let url = endpoint.url(Api::Responses);
+        assert_eq!(url.as_str(), expected, "for {pasted}");
+    }
+}
+
+#[test]
+fn a_target_uri_says_which_api_to_try_first() {
+    for (pasted, first) in [
+        (
+            "https://r.openai.azure.com/openai/responses?api-version=2025-04-01-preview",
+            Api::Responses,
+        ),
+        ("http://localhost:8000/v1/responses", Api::Responses),
+        ("http://localhost:8000/v1", Api::ChatCompletions),
+        ("https://r.openai.azure.com", Api::ChatCompletions),
+    ] {
+        let endpoint = resolve(pasted, Some("d"), None).unwrap();
+        assert_eq!(endpoint.first_api, first, "for {pasted}");
+        let url = endpoint.url(Api::ChatCompletions).as_str();
+        assert!(url.contains("/chat/completions"), "for {pasted}: {url}");
+    }
 }

@@ -92,6 +92,7 @@ impl Request {
             Field::Temperature => self.settings.temperature.is_some(),
             Field::ReasoningEffort => self.settings.reasoning_effort.is_some(),
             Field::StreamOptions => true,
+            Field::ReasoningSummary | Field::Reasoning | Field::Store => false,
         }
     }
 }
@@ -133,7 +134,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::upstream::endpoint;
+    use crate::upstream::{api::Api, endpoint};
 
     /// Options without any optional field.
     fn bare() -> ModelOptions {
@@ -165,7 +166,7 @@ mod tests {
         let capabilities = refused
             .iter()
             .fold(Capabilities::default(), |capabilities, field| {
-                capabilities.without(*field).unwrap()
+                capabilities.without(*field, Api::ChatCompletions).unwrap()
             });
         let endpoint = endpoint::resolve(endpoint, Some("d"), None).unwrap();
         let request = ChatRequest::from_json(br#"{"prompt":"Hail"}"#).unwrap();
