@@ -131,7 +131,8 @@ function createViewer(current) {
     appended: (text) => view.append(text),
     replaced: (text, why) => {
       view.replace(text);
-      if (why !== undefined) notify(view, "Some of the text shown here has been withdrawn.");
+      if (why === "correction") notify(view, "The text shown here has been corrected.");
+      else if (why !== undefined) notify(view, "Some of the text shown here has been withdrawn.");
     },
     reasoned: (reasoning) => view.reason(reasoning),
     // A notice of a wait or a retry is obsolete once the first words arrive.
