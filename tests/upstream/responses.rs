@@ -223,9 +223,9 @@ async fn the_longest_reply_with_every_character_escaped_is_complete_over_both_ap
     ]
     .concat();
     let delta = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
-    let finish = format!(
-        "data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":{{\
-         \"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}}}\n\n"
+    let finish = concat!(
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],",
+        "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n\n",
     );
     let chat = format!("{}{finish}", delta.repeat(DELTAS));
     for (api, body) in [("responses", responses), ("chat", chat)] {

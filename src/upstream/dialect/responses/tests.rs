@@ -52,14 +52,14 @@ fn done_of(item: u64, text: &str) -> Value {
         "text": text})
 }
 
-fn completed(response: Value) -> Value {
+fn completed(response: &Value) -> Value {
     json!({"type": "response.completed", "response": response})
 }
 
 #[test]
 fn text_and_refusals_are_text() {
     let refusal = json!({"type": "response.refusal.delta", "delta": "No."});
-    let (chunks, last) = read_all(&[delta("a"), delta(""), refusal, completed(json!({}))]);
+    let (chunks, last) = read_all(&[delta("a"), delta(""), refusal, completed(&json!({}))]);
     assert_eq!(text_of(&chunks), "aNo.");
     assert_eq!(chunks.len(), 4, "one chunk for each event");
     assert_eq!(chunks[1], Chunk::default());
@@ -146,7 +146,7 @@ fn usage_has_the_names_of_chat_completions() {
         "output_tokens": 7, "output_tokens_details": {"reasoning_tokens": 5}, "total_tokens": 18,
     });
     let response = json!({"model": "gpt-5.1", "usage": usage});
-    let (chunks, _) = read_all(&[completed(response)]);
+    let (chunks, _) = read_all(&[completed(&response)]);
     let expected: Usage = serde_json::from_value(json!({
         "prompt_tokens": 11, "prompt_tokens_details": {"cached_tokens": 3},
         "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 5},
@@ -158,7 +158,7 @@ fn usage_has_the_names_of_chat_completions() {
         chunks[0].model.as_ref().map(ModelName::as_str),
         Some("gpt-5.1")
     );
-    let (chunks, _) = read_all(&[completed(json!({"usage": "many", "model": 7}))]);
+    let (chunks, _) = read_all(&[completed(&json!({"usage": "many", "model": 7}))]);
     assert_eq!((&chunks[0].usage, &chunks[0].model), (&None, &None));
 }
 
@@ -182,8 +182,8 @@ fn a_tool_call_is_a_finish_reason_wherever_it_stands() {
     let call = json!({"type": "function_call", "name": "f"});
     let added = json!({"type": "response.output_item.added", "output_index": 1, "item": call});
     for events in [
-        vec![added, completed(json!({}))],
-        vec![completed(json!({"output": [call]}))],
+        vec![added, completed(&json!({}))],
+        vec![completed(&json!({"output": [call]}))],
     ] {
         let (chunks, _) = read_all(&events);
         let last = chunks.last().unwrap();
@@ -198,7 +198,7 @@ fn only_a_verdict_about_the_reply_retracts_it() {
             "incomplete_details": reason.map(|reason| json!({"reason": reason})),
             "status": reason.map(|_| "incomplete"), "content_filters": [verdict],
         });
-        read_all(&[completed(response)]).0.remove(0).retracted
+        read_all(&[completed(&response)]).0.remove(0).retracted
     };
     let hate = json!({"hate": {"filtered": true, "severity": "high"}});
     let blocked = json!({"blocked": true, "source_type": "completion"});
@@ -210,7 +210,7 @@ fn only_a_verdict_about_the_reply_retracts_it() {
     let prompt = json!({"blocked": true, "source_type": "prompt", "content_filter_results": hate});
     assert!(!retracted(None, prompt));
     assert!(!retracted(None, json!({"source_type": "completion"})));
-    let (chunks, _) = read_all(&[completed(json!({"content_filters": null}))]);
+    let (chunks, _) = read_all(&[completed(&json!({"content_filters": null}))]);
     assert!(!chunks[0].retracted);
 }
 
@@ -243,7 +243,7 @@ fn a_failure_waits_for_its_reason() {
     let mut normalizer = Normalizer::default();
     let (_, last) = read_with(&mut normalizer, &[delta("a")]);
     assert_eq!((last, normalizer.failure()), (Ok(Progress::More), None));
-    let (chunks, last) = read_with(&mut normalizer, &[failed.clone(), delta("b")]);
+    let (chunks, last) = read_with(&mut normalizer, &[failed, delta("b")]);
     assert_eq!(last, Ok(Progress::More));
     assert_eq!(text_of(&chunks), "", "nothing but the reason counts");
     let without_reason = normalizer.failure().unwrap().error.code;
@@ -251,7 +251,7 @@ fn a_failure_waits_for_its_reason() {
     let (_, last) = read_with(&mut normalizer, &[limit]);
     assert_eq!(last.unwrap_err().error.code, ErrorCode::RateLimited);
     // A success whose status says that it is none.
-    let (_, last) = read_all(&[completed(json!({"status": "failed"}))]);
+    let (_, last) = read_all(&[completed(&json!({"status": "failed"}))]);
     assert_eq!(last, Ok(Progress::More));
 }
 
@@ -265,7 +265,7 @@ fn commentary_is_reasoning_and_not_part_of_the_answer() {
         done_of(0, "I look again."),
         delta_of(1, "Found"),
         done_of(1, "Found"),
-        completed(json!({})),
+        completed(&json!({})),
     ]);
     assert_eq!(text_of(&chunks), "Found");
     assert_eq!(reasoning_of(&chunks), "I look.");
@@ -289,7 +289,7 @@ fn reasoning_comes_with_a_blank_line_between_its_parts() {
 
 #[test]
 fn the_whole_text_adds_what_the_deltas_lack() {
-    let (chunks, _) = read_all(&[delta("a"), done_of(0, "a lion"), completed(json!({}))]);
+    let (chunks, _) = read_all(&[delta("a"), done_of(0, "a lion"), completed(&json!({}))]);
     assert_eq!(text_of(&chunks), "a lion");
     let refusal = json!({"type": "response.refusal.done", "output_index": 0, "refusal": "No."});
     assert_eq!(text_of(&read_all(&[refusal]).0), "No.");
@@ -323,7 +323,7 @@ fn without_deltas_the_text_is_that_of_the_output() {
     let message = |phase: Value, content: Value| json!({"type": "message", "phase": phase, "content": content});
     let part = |text: Value| json!([{"type": "output_text", "text": text}]);
     let text = |output: Value| {
-        let (mut chunks, last) = read_all(&[completed(json!({"output": output}))]);
+        let (mut chunks, last) = read_all(&[completed(&json!({"output": output}))]);
         last.map(|_| chunks.remove(0).text)
     };
     let reasoning = json!({"type": "reasoning", "summary": []});
