@@ -94,6 +94,7 @@ fn store() -> Store {
     let retention = std::time::Duration::from_secs(600);
     Store::in_memory(store::Options {
         max_replies: 10,
+        max_running: usize::MAX,
         retention,
         padding: Padding::ToClass,
     })

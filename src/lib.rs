@@ -23,6 +23,7 @@
 //! | `chat` | the body of a POST, validated | |
 //! | `idle_timer` | reports that nothing has happened for a while | |
 //! | `logging` | the log, without secrets | |
+//! | `connection` | the connections of clients: deadlines and count | |
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
 //! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
@@ -30,9 +31,9 @@
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
 //! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |
-//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `event`, `generation`, `guard`, `shutdown`, `store`, `upstream`, `viewer` |
+//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `config` | all settings, checked, as the options of the components | `generation`, `guard`, `logging`, `store`, `upstream` |
-//! | `server` | wiring | `config`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
+//! | `server` | wiring | `config`, `connection`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `cli` | the command line: arguments, environment, signals, subcommands | `config`, `simulator` |
 
@@ -42,6 +43,7 @@ pub mod event;
 pub mod chat;
 pub mod idle_timer;
 pub mod logging;
+pub mod connection;
 pub mod simulator;
 pub mod upstream;
 pub mod store;

@@ -94,6 +94,8 @@ impl Config {
             guard: settings.access.options()?,
             store: store::Options {
                 max_replies: saturated(settings.max_replies),
+                // The server knows how many connections it may have.
+                max_running: usize::MAX,
                 retention: settings.retention_seconds,
                 padding: settings.pad.into(),
             },

@@ -2,7 +2,11 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::{sync::oneshot, task::spawn_local, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    task::spawn_local,
+    time::Instant,
+};
 
 use super::{limits::Limits, supervise::supervise};
 use crate::{
@@ -36,6 +40,9 @@ pub enum StartError {
 pub struct Ask {
     /// The conversation.
     pub request: ChatRequest,
+    /// The share that the request takes of some memory, given back once upstream has taken the
+    /// request.
+    pub memory: Option<OwnedSemaphorePermit>,
     /// Who may read the reply and stop it.
     pub owner: Owner,
     /// The key that may have started the reply before.
@@ -62,6 +69,7 @@ pub struct Ask {
 pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Started, StartError> {
     let Ask {
         request,
+        memory,
         owner,
         idempotency,
         limits,
@@ -83,7 +91,7 @@ pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Sta
         // An error means that the caller has gone.
         let _ = answer.send(started);
         if let Some(writer) = writer {
-            supervise(&upstream, writer, request, &limits, accepted).await;
+            supervise(&upstream, writer, (request, memory), &limits, accepted).await;
         }
     });
     let started = answered.await.map_err(|_| StartError::Panicked)?;

@@ -7,7 +7,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use log::{info, warn};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use super::{follow::follow, limits::Limits, opening::open, outcome::Outcome, run::Run};
 use crate::{
@@ -21,7 +24,7 @@ use crate::{
 pub(super) async fn supervise(
     upstream: &Upstream,
     writer: Writer,
-    request: ChatRequest,
+    request: (ChatRequest, Option<OwnedSemaphorePermit>),
     limits: &Limits,
     accepted: Instant,
 ) {
@@ -72,7 +75,7 @@ where
 async fn generate(
     upstream: &Upstream,
     run: &mut Run,
-    mut request: ChatRequest,
+    (mut request, memory): (ChatRequest, Option<OwnedSemaphorePermit>),
     limits: &Limits,
 ) -> Result<(), Fault> {
     let dropped = request.trim_history(limits.history_chars);
@@ -82,7 +85,7 @@ async fn generate(
     let deadline = run.accepted + limits.total;
     // Boxed, because this future is large, and would keep its memory for the life of the reply.
     let mut reply = Box::pin(open(upstream, &request, deadline, run)).await?;
-    drop(request);
+    drop((request, memory));
     follow(&mut reply, run, limits).await
 }
 

@@ -1,67 +1,13 @@
-//! What the handlers read from a request: the conversation, the idempotency key, the cursor, and
-//! the form of the answer.
-
-use std::time::Duration;
+//! What the handlers read from the head of a request: the idempotency key, the cursor, and the form
+//! of the answer.
 
 use actix_web::{
-    HttpMessage as _, HttpRequest,
-    http::header::{self, Accept, ContentType, Header as _, HeaderMap, HeaderName},
-    web::Payload,
+    HttpRequest,
+    http::header::{self, Accept, Header as _, HeaderMap, HeaderName},
 };
-use bytes::BytesMut;
-use futures_util::StreamExt as _;
-use tokio::time::timeout;
 
-use super::problem::{BODY_LIMIT_BYTES, Code, Problem};
-use crate::{chat::ChatRequest, event::Seq, store::IdempotencyKey};
-
-/// How long a client may take to send its body. One that sends a byte a minute would hold its
-/// connection for days.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The conversation in the body.
-///
-/// # Errors
-///
-/// The [`Problem`] with a body that is no valid request, is too large or does not arrive.
-pub(super) async fn chat_request(
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<ChatRequest, Problem> {
-    Ok(ChatRequest::from_json(&body(request, payload).await?)?)
-}
-
-async fn body(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {
-    // HTML forms cannot send this type: a page of another site needs this server's consent (CORS)
-    // before its script can post here.
-    if !request
-        .content_type()
-        .eq_ignore_ascii_case(ContentType::json().essence_str())
-    {
-        let detail = "Send the body with Content-Type: application/json.";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_LIMIT_BYTES) {
-        return Err(Problem::too_large());
-    }
-    let read = async {
-        let mut body = BytesMut::with_capacity(announced.unwrap_or_default());
-        while let Some(part) = payload.next().await {
-            let part =
-                part.map_err(|_| Problem::new(Code::BadRequest, "The body was cut short."))?;
-            if body.len() + part.len() > BODY_LIMIT_BYTES {
-                return Err(Problem::too_large());
-            }
-            body.extend_from_slice(&part);
-        }
-        Ok(body)
-    };
-    timeout(BODY_TIMEOUT, read)
-        .await
-        .map_err(|_| Problem::new(Code::BadRequest, "The body did not arrive in time."))?
-}
+use super::problem::{Code, Problem};
+use crate::{event::Seq, store::IdempotencyKey};
 
 /// `Idempotency-Key`; `None` without that header.
 ///

@@ -4,6 +4,7 @@
 mod problem;
 mod service;
 mod extract;
+mod body;
 mod asking;
 mod events;
 mod replies;
@@ -11,11 +12,14 @@ mod health;
 mod page;
 mod middleware;
 mod gate;
+mod connection;
 
 use actix_web::{ResponseError as _, Route, web};
 
 use self::problem::Problem;
 pub use self::{
+    body::Bodies,
+    connection::tied_to_connection,
     gate::{LocalAddress, cors, gate},
     middleware::{default_headers, problems_only},
     page::{NoIndex, Page},

@@ -38,13 +38,14 @@ pub(super) async fn create(
     Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let accepted = Instant::now();
-    let chat = extract::chat_request(&request, payload).await?;
+    let (chat, memory) = service.bodies.chat_request(&request, payload).await?;
     let idempotency = extract::idempotency_key(&request)?.map(|key| store::Request {
         key,
         fingerprint: chat.fingerprint(),
     });
     let ask = Ask {
         request: chat,
+        memory,
         owner: caller.owner(),
         idempotency,
         limits: service.limits.clone(),

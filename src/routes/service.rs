@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::problem::Problem;
+use super::{body::Bodies, problem::Problem};
 use crate::{
     generation::Limits,
     guard::{Caller, Guard},
@@ -23,6 +23,8 @@ pub struct Service {
     pub limits: Limits,
     /// A viewer gets a ping after this much silence.
     pub ping: Duration,
+    /// The memory for the bodies of requests.
+    pub bodies: Bodies,
     /// Who generates the replies.
     pub provider: Provider,
     /// Tells streams whose clients resume by themselves to leave for another replica.

@@ -8,12 +8,14 @@
 mod error;
 mod backend;
 mod sockets;
+mod descriptors;
+mod listen;
 mod page_url;
 
 use std::{fmt, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
-    App, HttpServer,
+    App,
     middleware::from_fn,
     web::{Data, ThinData},
 };
@@ -23,34 +25,20 @@ use log::{info, warn};
 use tokio::time::timeout;
 
 pub use self::error::StartError;
-use self::{backend::Backend, page_url::page_url};
+use self::{backend::Backend, descriptors::Descriptors, page_url::page_url};
 use crate::{
     config::Config,
     guard::{Guard, OpenToAll},
-    routes::{self, Page, Provider, Service},
+    routes::{self, Bodies, Page, Provider, Service},
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
-    store::Store,
+    store::{self, Store},
     upstream::{DeploymentStates, Identity, Network, Proxies, Upstream},
 };
 
-/// Longer than the idle timeouts of usual proxies, so that the proxy is the one to close an idle
-/// connection. If the server did, a request could already be on its way.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
-/// Stops a client that sends its request head a byte at a time.
-const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most connections of one worker. Above it new ones wait, before the process runs out of file
-/// descriptors.
-const CONNECTION_LIMIT: usize = 20_000;
-/// How long connections may take to close when the workers stop. Viewers read the `end`, and idle
-/// connections are noticed.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the workers may take to stop. A worker that is stuck, as in a file of a folder on a server
 /// that is away, would keep the program.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection may take to close once actix has decided to close it.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// A server that listens.
 pub struct Server {
     addr: SocketAddr,
@@ -88,9 +76,16 @@ impl Server {
             deployments,
             simulator,
         } = Backend::start(&config.upstream).await?;
+        // A simulator in this process has the other ends of the connections to upstream.
+        let per_reply = if simulator.is_some() { 2 } else { 1 };
+        let descriptors = Descriptors::raise(config.workers, per_reply);
+        let mut options = config.store.clone();
+        options.max_running = descriptors.replies();
+        let max_replies = options.max_replies;
         let service = Data::new(Service {
-            store: store(&config).await?,
+            store: store(options, config.replication.as_ref()).await?,
             guard,
+            bodies: Bodies::default(),
             limits: config.limits.clone(),
             ping: config.ping_interval,
             provider,
@@ -111,7 +106,7 @@ impl Server {
         let first = deployments.first().map(|first| first.endpoint.origin());
 
         let shared = service.clone();
-        let server = HttpServer::new(move || {
+        let app = move || {
             let upstream =
                 Upstream::new(&deployments, &model, &network, &states, identity.as_ref());
             App::new()
@@ -121,29 +116,21 @@ impl Server {
                 .wrap(from_fn(routes::gate))
                 .wrap(CatchPanic::default())
                 .wrap(from_fn(routes::problems_only))
+                // Around everything that answers.
+                .wrap(from_fn(routes::tied_to_connection))
                 .wrap(routes::default_headers())
                 .configure(|app| routes::configure(app, &page))
-        })
-        .workers(config.workers)
-        .on_connect(sockets::configure)
-        .max_connections(CONNECTION_LIMIT)
-        .tcp_nodelay(true)
-        // Otherwise the server notices that a viewer has left only when it sends something.
-        .h1_allow_half_closed(false)
-        .keep_alive(KEEP_ALIVE_TIMEOUT)
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .shutdown_timeout(CLOSE_TIMEOUT.as_secs())
-        // The program handles signals. Actix's own handling would stop its whole system.
-        .disable_signals()
-        .bind(config.listen)
-        .map_err(|error| StartError::Listen(config.listen, error))?;
-        let addr = server.addrs().first().copied().unwrap_or(config.listen);
+        };
+        let refused = |error| StartError::Listen(config.listen, error);
+        let listener = listen::bind(config.listen).map_err(refused)?;
+        let addr = listener.local_addr().map_err(refused)?;
+        let server = listen::serve(listener, config.workers, descriptors, app).map_err(refused)?;
         info!(
             url = page_url(addr).as_str(), upstream = provider.name(), deployments = count,
             first = first.as_deref();
             "listening"
         );
+        descriptors.warn_if_few(max_replies);
         let Proxies { https, http, .. } = &config.network.proxies;
         if https.is_some() || http.is_some() {
             let [https, http] = [https, http].map(|proxy| proxy.as_ref().map(ToString::to_string));
@@ -157,7 +144,7 @@ impl Server {
         }
         Ok(Self {
             addr,
-            actix: server.run(),
+            actix: server,
             service,
             patience: config.drain_timeout,
             simulator,
@@ -221,9 +208,11 @@ impl Server {
     }
 }
 
-async fn store(config: &Config) -> Result<Store, StartError> {
-    let options = config.store.clone();
-    match &config.replication {
+async fn store(
+    options: store::Options,
+    replication: Option<&store::ReplicationOptions>,
+) -> Result<Store, StartError> {
+    match replication {
         Some(redis) => Store::connect(options, redis)
             .await
             .map_err(|cause| StartError::Redis(redis.address(), cause)),

@@ -1,11 +1,9 @@
 //! What the kernel is told about each client's connection.
 
-use std::{any::Any, time::Duration};
+use std::time::Duration;
 
-use actix_web::{dev::Extensions, rt::net::TcpStream};
+use actix_web::rt::net::TcpStream;
 use log::warn;
-
-use crate::routes::LocalAddress;
 
 /// How long a client may leave sent data unacknowledged. No other write timeout exists: without it,
 /// a viewer that never reads would hold its connection forever.
@@ -16,15 +14,13 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// of the machine slows down.
 const UNSENT_BYTES_LIMIT: u32 = 64 * 1024;
 
-/// Sets the options of a new connection, and notes the address on which it has arrived. Called by actix.
-pub(super) fn configure(io: &dyn Any, data: &mut Extensions) {
-    if let Some(stream) = io.downcast_ref::<TcpStream>()
-        && let Ok(address) = stream.local_addr()
-    {
-        data.insert(LocalAddress(address.ip()));
+/// Sets the options of a new connection.
+pub(super) fn configure(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        warn!(error:% = error; "cannot set TCP_NODELAY");
     }
     #[cfg(target_os = "linux")]
-    if let Some(stream) = io.downcast_ref::<TcpStream>() {
+    {
         let socket = socket2::SockRef::from(stream);
         if let Err(error) = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
             warn!(error:% = error; "cannot set TCP_USER_TIMEOUT");
@@ -34,5 +30,5 @@ pub(super) fn configure(io: &dyn Any, data: &mut Extensions) {
         }
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = (io, TCP_USER_TIMEOUT, UNSENT_BYTES_LIMIT);
+    let _ = (TCP_USER_TIMEOUT, UNSENT_BYTES_LIMIT);
 }

@@ -145,6 +145,9 @@ impl Memory {
         if state.draining {
             return Err(CreateError::Draining);
         }
+        if state.running.len() >= self.options.max_running {
+            return Err(CreateError::Full);
+        }
         while state.running.len() + state.ended.len() >= self.options.max_replies {
             state.evict_oldest().ok_or(CreateError::Full)?;
         }

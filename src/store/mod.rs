@@ -182,6 +182,7 @@ impl Store {
     pub(crate) fn for_tests() -> Self {
         Self::in_memory(Options {
             max_replies: 10,
+            max_running: usize::MAX,
             retention: std::time::Duration::from_secs(600),
             padding: crate::event::Padding::Off,
         })

@@ -14,6 +14,8 @@ const DEFAULT_REDIS_PORT: u16 = 6379;
 pub struct Options {
     /// The most replies that are kept, running and ended together.
     pub max_replies: usize,
+    /// The most replies that run at a time. Each needs a connection to upstream.
+    pub max_running: usize,
     /// How long a reply is kept after its end.
     pub retention: Duration,
     /// Whether the model's words are padded.
@@ -24,6 +26,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_replies: 10_000,
+            max_running: usize::MAX,
             retention: Duration::from_secs(21_600),
             padding: Padding::ToClass,
         }

@@ -1,6 +1,7 @@
 //! One server as a client sees it: the HTTP contract, resuming, the pace of events, a reply's lifetime, and
 //! the drain.
 
+mod connections;
 mod contract;
 mod drain;
 mod lifetime;

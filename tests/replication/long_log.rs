@@ -29,6 +29,7 @@ async fn soon<T>(what: &str, step: impl Future<Output = T>) -> T {
 async fn replica(redis: &Redis) -> Store {
     let options = store::Options {
         max_replies: 10,
+        max_running: usize::MAX,
         retention: Duration::from_secs(600),
         padding: Padding::ToClass,
     };

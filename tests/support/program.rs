@@ -69,8 +69,21 @@ impl Serving {
         Self::start_program(program, Empty::new(name), env)
     }
 
+    /// Started by another program, which changes something of the process, such as its limits.
+    pub fn start_through(starter: &[&str], name: &str, env: &[(&str, &str)]) -> Self {
+        let directory = Empty::new(name);
+        let mut args = starter[1..].to_vec();
+        args.push(env!("CARGO_BIN_EXE_rasta-stream"));
+        let command = program_at(Path::new(starter[0]), &directory, &args, env);
+        Self::start_command(command, directory)
+    }
+
     pub fn start_program(program: &Path, directory: Empty, env: &[(&str, &str)]) -> Self {
-        let mut command = program_at(program, &directory, &[], env);
+        let command = program_at(program, &directory, &[], env);
+        Self::start_command(command, directory)
+    }
+
+    fn start_command(mut command: Command, directory: Empty) -> Self {
         command.env("PORT", "0");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -89,6 +102,10 @@ impl Serving {
             output: Some([read(log), read(stdout)]),
             _directory: directory,
         }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

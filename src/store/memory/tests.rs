@@ -10,6 +10,7 @@ fn store(max_replies: usize) -> Store {
     let retention = Duration::from_secs(600);
     Store::in_memory(Options {
         max_replies,
+        max_running: usize::MAX,
         retention,
         padding: Padding::Off,
     })
@@ -95,6 +96,7 @@ async fn the_oldest_ended_reply_makes_room_and_a_running_one_never_does() {
 async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told() {
     let memory = Memory::new(Options {
         max_replies: 10,
+        max_running: usize::MAX,
         retention: Duration::from_secs(600),
         padding: Padding::Off,
     });

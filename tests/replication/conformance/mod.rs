@@ -55,6 +55,7 @@ impl Replicas {
     fn in_memory() -> Self {
         let store = Store::in_memory(store::Options {
             max_replies: MAX_REPLIES,
+            max_running: usize::MAX,
             retention: RETENTION,
             padding: Padding::Off,
         });
@@ -189,6 +190,7 @@ fn ten_thousand_schedules_hold_in_memory() {
 async fn schedules_hold_on_handles_that_share_a_store() {
     let store = Store::in_memory(store::Options {
         max_replies: 1000,
+        max_running: usize::MAX,
         retention: Duration::from_secs(3600),
         padding: Padding::Off,
     });
@@ -208,6 +210,7 @@ async fn schedules_hold_on_three_replicas_over_one_redis() {
     for _ in 0..3 {
         let store = store::Options {
             max_replies: 1000,
+            max_running: usize::MAX,
             retention: Duration::from_secs(3600),
             padding: Padding::Off,
         };
