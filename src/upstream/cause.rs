@@ -169,7 +169,12 @@ pub enum TokenReason {
     /// It gave none in this time; what the last request came to, if there was one.
     TimedOut(Duration, Option<Box<TokenReason>>),
     /// The connection to it failed.
-    Connection(Box<Cause>),
+    Connection {
+        /// Why.
+        cause: Box<Cause>,
+        /// What an operator can do about the network, if that is the problem.
+        remedy: Option<&'static str>,
+    },
     /// Something else, in this program's words.
     Text(&'static str),
 }
@@ -199,7 +204,7 @@ impl fmt::Display for TokenReason {
                     None => f.write_str("; no response at all"),
                 }
             }
-            Self::Connection(cause) => cause.fmt(f),
+            Self::Connection { cause, .. } => cause.fmt(f),
             Self::Text(text) => f.write_str(text),
         }
     }

@@ -1,4 +1,4 @@
-//! HTTP towards upstream and towards Entra: the one file that knows awc.
+//! HTTP towards upstream and towards Entra. With `failure` below it, this is what knows awc.
 //!
 //! awc's traps, each measured, and what is done about them: a default timeout that cuts a slow
 //! first token (off; callers bound each phase), a pool that hands one user's response to the next
@@ -8,6 +8,8 @@
 //! connection is put right below it, by [`transport`](super::transport).
 //!
 //! This module knows nothing of Azure, of credentials or of JSON.
+
+mod failure;
 
 use std::{
     fmt, io,
@@ -21,30 +23,22 @@ use actix_tls::connect::{ConnectError as NoConnection, ConnectInfo, Connection};
 use actix_web::{
     HttpMessage as _,
     dev::{Service, always_ready},
-    error::ParseError,
     rt::net::{ActixStream, Ready},
 };
 pub(super) use awc::http::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT},
 };
-use awc::{
-    ClientResponse, Connector,
-    error::{ConnectError, PayloadError, SendRequestError},
-    http::Uri,
-};
+use awc::{ClientResponse, Connector, http::Uri};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, TryStreamExt as _, future::LocalBoxFuture};
 
+use self::failure::{body_cause, connection_fault};
 use super::{
     cause::Cause,
-    diagnosis::Diagnosis,
     fault::Fault,
-    transport::{
-        BoxedIo, ConnectFailure, Network, ResponseStream, Security, Target, certificate_reason,
-    },
+    transport::{BoxedIo, Network, ResponseStream, Security, Target},
 };
-use crate::event::ErrorCode;
 
 /// Longer than all steps of a connection together. Each has a limit of its own, whose fault says more.
 const ALL_STEPS_TIMEOUT: Duration = Duration::from_secs(60);
@@ -214,133 +208,5 @@ impl Stream for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Body")
-    }
-}
-
-fn connection_fault(error: &SendRequestError) -> Fault {
-    let code = match error {
-        // The connection ended before the head did.
-        SendRequestError::Response(ParseError::Incomplete | ParseError::Io(_)) => {
-            ErrorCode::UpstreamUnavailable
-        }
-        SendRequestError::Response(_) => ErrorCode::UpstreamProtocol,
-        SendRequestError::Url(_)
-        | SendRequestError::Http(_)
-        | SendRequestError::TunnelNotSupported => ErrorCode::Internal,
-        // Name resolution, connection, TLS, sending.
-        _ => ErrorCode::UpstreamUnavailable,
-    };
-    let (cause, diagnosis) = match error {
-        SendRequestError::Connect(error) => connect_cause(error),
-        SendRequestError::Send(error) => (io_cause(SEND, error), Diagnosis::Other),
-        SendRequestError::Response(error) => (head_cause(error), Diagnosis::Other),
-        SendRequestError::Timeout => (reason(SEND, "timed out"), Diagnosis::Other),
-        SendRequestError::Url(_) => (reason(SEND, "the URL is invalid"), Diagnosis::Other),
-        SendRequestError::Http(_) => (reason(SEND, "a header is invalid"), Diagnosis::Other),
-        _ => (reason(SEND, "failed"), Diagnosis::Other),
-    };
-    Fault {
-        diagnosis,
-        ..Fault::new(code, cause)
-    }
-}
-
-const CONNECT: &str = "connect";
-const TLS: &str = "TLS";
-const SEND: &str = "send request";
-const HEAD: &str = "read response head";
-const BODY: &str = "read response body";
-
-const fn reason(stage: &'static str, reason: &'static str) -> Cause {
-    Cause::Connection { stage, reason }
-}
-
-fn connect_cause(error: &ConnectError) -> (Cause, Diagnosis) {
-    let failure = match error {
-        ConnectError::Io(error) => error.get_ref(),
-        _ => None,
-    };
-    match failure.and_then(|inner| inner.downcast_ref::<ConnectFailure>()) {
-        Some(failure) => (failure.cause.clone(), failure.diagnosis),
-        None => (reason(CONNECT, "failed"), Diagnosis::Connection),
-    }
-}
-
-fn io_cause(stage: &'static str, error: &io::Error) -> Cause {
-    certificate_reason(error).map_or_else(|| Cause::io(stage, error), |why| reason(TLS, why))
-}
-
-fn head_cause(error: &ParseError) -> Cause {
-    match error {
-        ParseError::Incomplete => reason(HEAD, "the connection was closed"),
-        ParseError::Io(error) => io_cause(HEAD, error),
-        ParseError::TooLarge => reason(HEAD, "it is too long"),
-        ParseError::Timeout => reason(HEAD, "timed out"),
-        _ => reason(HEAD, "it is not HTTP/1.1"),
-    }
-}
-
-fn body_cause(error: &PayloadError) -> Cause {
-    match error {
-        PayloadError::Incomplete(None) => reason(BODY, "the connection was closed"),
-        PayloadError::Incomplete(Some(error)) | PayloadError::Io(error) => io_cause(BODY, error),
-        PayloadError::Overflow => reason(BODY, "it is too long"),
-        _ => reason(BODY, "its encoding is invalid"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_fault_names_its_stage_and_reason() {
-        let failure = ConnectFailure {
-            cause: Cause::Proxy { status: 407 },
-            diagnosis: Diagnosis::ProxyCredentials,
-        };
-        let cases = [
-            (
-                SendRequestError::Connect(ConnectError::Io(io::Error::other(failure))),
-                ErrorCode::UpstreamUnavailable,
-                Diagnosis::ProxyCredentials,
-                "CONNECT through the proxy: status=407",
-            ),
-            (
-                SendRequestError::Response(ParseError::Incomplete),
-                ErrorCode::UpstreamUnavailable,
-                Diagnosis::Other,
-                "read response head: the connection was closed",
-            ),
-            (
-                SendRequestError::Response(ParseError::Version),
-                ErrorCode::UpstreamProtocol,
-                Diagnosis::Other,
-                "read response head: it is not HTTP/1.1",
-            ),
-        ];
-        for (error, code, diagnosis, cause) in cases {
-            let fault = connection_fault(&error);
-            assert_eq!(fault.error.code, code, "{cause}");
-            assert_eq!(fault.diagnosis, diagnosis, "{cause}");
-            assert_eq!(fault.cause.to_string(), cause);
-        }
-    }
-
-    #[test]
-    fn no_text_of_the_servers_is_part_of_a_cause() {
-        let certificate = rustls::CertificateError::NotValidForNameContext {
-            expected: "r.openai.azure.com".try_into().unwrap(),
-            presented: vec!["canary.example".to_owned()],
-        };
-        let quoting = [
-            io::Error::other(rustls::Error::InvalidCertificate(certificate)),
-            io::Error::other(rustls::Error::General("canary".to_owned())),
-            io::Error::other("canary"),
-        ];
-        for error in quoting {
-            let cause = io_cause(BODY, &error);
-            assert!(!format!("{cause} {cause:?}").contains("canary"), "{cause}");
-        }
     }
 }

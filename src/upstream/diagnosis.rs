@@ -101,38 +101,14 @@ impl Diagnosis {
                 "no server accepts connections there: check AZURE_OPENAI_ENDPOINT and the network, and \
                  set HTTPS_PROXY if this network has a proxy"
             }
-            Self::Blocked => {
-                "the network drops connections to this host: allow it in the firewall, or set \
-                 HTTPS_PROXY if this network has a proxy"
-            }
-            Self::ProxyUnreachable => {
-                "the proxy cannot be reached: check HTTPS_PROXY (for http:// HTTP_PROXY), or add the \
-                 host to NO_PROXY"
-            }
-            Self::ProxyProtocol => {
-                "no HTTP proxy responds at the proxy's address: check the scheme and the port of \
-                 HTTPS_PROXY (for http:// HTTP_PROXY)"
-            }
-            Self::ProxyCredentials => {
-                "the proxy demands a user name and a password, or does not accept these: set \
-                 HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded"
-            }
-            Self::ProxyRefusal => {
-                "the proxy's rules do not permit this host: have the proxy allow CONNECT to it, or add \
-                 the host to NO_PROXY if it can be reached directly"
-            }
-            Self::ProxyGateway => {
-                "the proxy does not reach the host: check AZURE_OPENAI_ENDPOINT, or add the host to \
-                 NO_PROXY if it can be reached directly"
-            }
-            Self::UnknownIssuer => {
-                "the certificate is from an authority that is not trusted, such as that of a proxy that \
-                 reads TLS: set AZURE_OPENAI_CA_FILE to a PEM file of your network's CA certificates"
-            }
-            Self::CertificateExpired => {
-                "the certificate is not valid today: check this machine's clock, or renew the \
-                 server's certificate"
-            }
+            Self::Blocked
+            | Self::ProxyUnreachable
+            | Self::ProxyProtocol
+            | Self::ProxyCredentials
+            | Self::ProxyRefusal
+            | Self::ProxyGateway
+            | Self::UnknownIssuer
+            | Self::CertificateExpired => return self.network_remedy(),
             Self::CertificateName => {
                 "the certificate is for another host: check the spelling of AZURE_OPENAI_ENDPOINT, \
                  which must name the host as the certificate does"
@@ -203,6 +179,47 @@ impl Diagnosis {
                 "use a newer AZURE_OPENAI_API_VERSION"
             }
             Self::Other => return None,
+        })
+    }
+
+    /// What an operator can do about the network, whichever host of Azure is asked; `None` if the
+    /// network is not the problem.
+    #[must_use]
+    pub const fn network_remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Blocked => {
+                "the network drops connections to this host: allow it in the firewall, or set \
+                 HTTPS_PROXY if this network has a proxy"
+            }
+            Self::ProxyUnreachable => {
+                "the proxy cannot be reached: check HTTPS_PROXY (for http:// HTTP_PROXY), or add the \
+                 host to NO_PROXY"
+            }
+            Self::ProxyProtocol => {
+                "no HTTP proxy responds at the proxy's address: check the scheme and the port of \
+                 HTTPS_PROXY (for http:// HTTP_PROXY)"
+            }
+            Self::ProxyCredentials => {
+                "the proxy demands a user name and a password, or does not accept these: set \
+                 HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded"
+            }
+            Self::ProxyRefusal => {
+                "the proxy's rules do not permit this host: have the proxy allow CONNECT to it, or add \
+                 the host to NO_PROXY if it can be reached directly"
+            }
+            Self::ProxyGateway => {
+                "the proxy does not reach the host: check the spelling of its name, or add it to NO_PROXY if \
+                 it can be reached directly"
+            }
+            Self::UnknownIssuer => {
+                "the certificate is from an authority that is not trusted, such as that of a proxy that \
+                 reads TLS: set AZURE_OPENAI_CA_FILE to a PEM file of your network's CA certificates"
+            }
+            Self::CertificateExpired => {
+                "the certificate is not valid today: check this machine's clock, or renew the \
+                 server's certificate"
+            }
+            _ => return None,
         })
     }
 }

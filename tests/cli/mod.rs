@@ -31,6 +31,22 @@ fn a_start_up_error_is_one_line_with_its_remedy() {
             "AZURE_OPENAI_ENDPOINT is missing: set it",
         ),
         (
+            &[
+                ("AZURE_OPENAI_ENDPOINT", "http://r.openai.azure.com"),
+                ("AZURE_OPENAI_DEPLOYMENT", "d"),
+                ("AZURE_OPENAI_API_KEY", "k"),
+            ],
+            "AZURE_OPENAI_ENDPOINT begins with http://, and r.openai.azure.com is another machine",
+        ),
+        (
+            &[
+                endpoint,
+                ("AZURE_OPENAI_DEPLOYMENT", "d"),
+                ("all_proxy", "socks5://127.0.0.1:1080"),
+            ],
+            "HTTPS_PROXY must be an HTTP proxy, http://HOST:PORT: SOCKS is not supported",
+        ),
+        (
             &[("PORT", "no")],
             "PORT must be a number from 0 to 65535, not \"no\"",
         ),

@@ -139,7 +139,7 @@ fn no_import_runs_back_up_and_no_files_import_each_other() {
 fn vendor_types_stay_home() {
     let used = imports().crates;
     for (vendor, homes) in [
-        ("awc", &["upstream/client.rs"][..]),
+        ("awc", &["upstream/client.rs", "upstream/client/"][..]),
         ("azure_core", &["upstream/auth/"]),
         ("azure_identity", &["upstream/auth/"]),
         ("actix_tls", &["upstream/client.rs"]),
@@ -149,6 +149,7 @@ fn vendor_types_stay_home() {
             "actix_web",
             &[
                 "upstream/client.rs",
+                "upstream/client/",
                 "viewer/mod.rs",
                 "server/",
                 "main.rs",

@@ -288,6 +288,40 @@ async fn tokens_of_entra_take_the_same_way() {
 }
 
 #[actix_web::test]
+async fn a_proxy_that_refuses_entra_is_told_with_its_remedy() {
+    let network = Network::new(NOWHERE).await;
+    let refusing = Tinyproxy::that_refuses().await;
+    let env = network.environment(&[
+        ("AZURE_OPENAI_API_KEY", ""),
+        ("HTTPS_PROXY", &format!("http://{}", refusing.addr())),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "client"),
+        ("AZURE_CLIENT_SECRET", "canary-secret"),
+    ]);
+    let error = refusal(&check("proxy-entra-refused", env).await);
+    let because = "the client secret (AZURE_CLIENT_SECRET) failed (CONNECT through the proxy: status=403): \
+        the proxy's rules do not permit this host: have the proxy allow CONNECT to it";
+    assert!(error.contains(because), "{error}");
+    assert!(!error.contains("canary"), "{error}");
+}
+
+#[actix_web::test]
+async fn a_proxy_that_forwards_demands_its_credentials() {
+    let network = Network::new(NOWHERE).await;
+    let env = network.environment(&[
+        ("AZURE_OPENAI_ENDPOINT", "http://azure.test:1"),
+        ("HTTP_PROXY", &format!("http://{}", network.proxy.addr())),
+        ("ALLOW_PLAIN_HTTP", "true"),
+    ]);
+    let error = refusal(&check("proxy-plain", env).await);
+    let remedy = "the proxy demands a user name and a password";
+    assert!(
+        error.contains(remedy) && error.contains("[status=407"),
+        "{error}"
+    );
+}
+
+#[actix_web::test]
 async fn check_tells_each_fault_of_a_proxy_apart() {
     let simulator = simulator(None).await;
     let network = Network::new(addr(&simulator)).await;
@@ -321,7 +355,7 @@ async fn check_tells_each_fault_of_a_proxy_apart() {
             unknown,
             &right,
             "[CONNECT through the proxy: status=500]",
-            "the proxy does not reach the host: check AZURE_OPENAI_ENDPOINT",
+            "the proxy does not reach the host: check the spelling of its name",
         ),
         (
             &endpoint,

@@ -20,10 +20,15 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure;
-use crate::upstream::{
-    cause::{Cause, TokenReason},
-    client::{Client, HeaderName as Name, HeaderValue, Method},
-    transport::Network,
+use crate::{
+    event::ErrorCode,
+    upstream::{
+        cause::{Cause, TokenReason},
+        client::{Client, HeaderName as Name, HeaderValue, Method},
+        diagnosis::Diagnosis,
+        fault::Fault,
+        transport::Network,
+    },
 };
 
 /// Bounds one request, with its connection and its response.
@@ -57,7 +62,7 @@ struct Job {
     url: String,
     headers: Vec<(String, String)>,
     body: Bytes,
-    done: oneshot::Sender<Result<Answer, Cause>>,
+    done: oneshot::Sender<Result<Answer, Fault>>,
 }
 
 type Answer = (u16, Vec<(String, String)>, Bytes);
@@ -79,11 +84,14 @@ impl HttpBridge {
                         () = done.closed() => return,
                     };
                     let outcome =
-                        outcome.unwrap_or_else(|_| Err(Cause::Text("no response within 10 s")));
+                        outcome.unwrap_or_else(|_| Err(unanswered("no response within 10 s")));
                     last_failure.set(match &outcome {
                         Ok((status, ..)) if (200..300).contains(status) => None,
                         Ok((status, _, body)) => Some(failure::refused(*status, body)),
-                        Err(cause) => Some(TokenReason::Connection(Box::new(cause.clone()))),
+                        Err(fault) => Some(TokenReason::Connection {
+                            cause: Box::new(fault.cause.clone()),
+                            remedy: fault.diagnosis.network_remedy(),
+                        }),
                     });
                     // An error means that the caller has stopped waiting.
                     let _ = done.send(outcome);
@@ -100,21 +108,36 @@ async fn ask(
     url: &str,
     headers: &[(String, String)],
     body: Bytes,
-) -> Result<Answer, Cause> {
+) -> Result<Answer, Fault> {
     let headers = headers.iter().filter_map(|(name, value)| {
         let name = Name::from_bytes(name.as_bytes()).ok()?;
         Some((name, HeaderValue::from_str(value).ok()?))
     });
-    let mut response = client
-        .send(method, url, headers, body)
-        .await
-        .map_err(|fault| fault.cause)?;
+    let mut response = client.send(method, url, headers, body).await?;
     let headers = response
         .headers()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let body = response.read(MAX_RESPONSE_BYTES).await?;
-    Ok((response.status(), headers, body))
+    let body = response.read(MAX_RESPONSE_BYTES).await;
+    Ok((response.status(), headers, body.map_err(unanswered)?))
+}
+
+/// azure_core repeats a request after an `Io` error. What only another setting can change is none.
+const fn kind(diagnosis: Diagnosis) -> ErrorKind {
+    match diagnosis {
+        Diagnosis::ProxyCredentials
+        | Diagnosis::ProxyRefusal
+        | Diagnosis::ProxyProtocol
+        | Diagnosis::UnknownIssuer
+        | Diagnosis::CertificateExpired
+        | Diagnosis::CertificateName
+        | Diagnosis::NoTls => ErrorKind::Other,
+        _ => ErrorKind::Io,
+    }
+}
+
+fn unanswered(cause: impl Into<Cause>) -> Fault {
+    Fault::new(ErrorCode::UpstreamAuth, cause)
 }
 
 #[async_trait]
@@ -142,7 +165,7 @@ impl HttpClient for HttpBridge {
         let (status, headers, body) = answer
             .await
             .map_err(|_| ended())?
-            .map_err(|cause| failed(cause.to_string()))?;
+            .map_err(|fault| Error::with_message(kind(fault.diagnosis), fault.cause.to_string()))?;
         let mut all = Headers::new();
         for (name, value) in headers {
             all.insert(HeaderName::from(name), value);

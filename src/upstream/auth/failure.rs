@@ -26,16 +26,29 @@ pub(super) fn no_token(cause: impl Into<Cause>) -> Fault {
     }
 }
 
-/// The same, where each of these sources gave none.
+/// The same, where each of these sources gave none. The network's remedy comes first: without it no
+/// other one can help.
 pub(super) fn sources_failed<const N: usize>(
     failures: [(&'static str, TokenReason); N],
     remedy: &'static str,
 ) -> Fault {
+    let of_network = failures
+        .iter()
+        .find_map(|(_, reason)| network_remedy(reason));
+    let remedy = of_network.unwrap_or(remedy);
     let failures = failures
         .into_iter()
         .map(|(source, reason)| TokenFailure { source, reason })
         .collect();
     no_token(Cause::NoToken { failures, remedy })
+}
+
+fn network_remedy(reason: &TokenReason) -> Option<&'static str> {
+    match reason {
+        TokenReason::Connection { remedy, .. } => *remedy,
+        TokenReason::TimedOut(_, Some(last)) => network_remedy(last),
+        _ => None,
+    }
 }
 
 /// Reads the error object of Entra or of a metadata service.

@@ -22,13 +22,14 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use self::{dial::Leg, forward::Forwarded, tls::Tls};
 pub(super) use self::{
+    dial::BoxedIo,
     failure::ConnectFailure,
     head::ResponseStream,
     target::{Security, Target},
     tls::certificate_reason,
 };
+use self::{dial::Leg, forward::Forwarded, tls::Tls};
 pub use self::{
     no_proxy::NoProxy,
     proxies::{Proxies, Proxy, ProxyError},
@@ -104,5 +105,3 @@ impl Network {
         }
     }
 }
-
-pub(super) use self::dial::BoxedIo;
