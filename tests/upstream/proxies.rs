@@ -192,6 +192,18 @@ async fn plain_http_is_forwarded_by_its_proxy() {
 }
 
 #[actix_web::test]
+async fn this_machine_is_reached_without_a_proxy() {
+    let nothing = "http://127.0.0.1:1";
+    let app = spawn_app_with(Setup {
+        flags: &["--http-proxy", nothing, "--https-proxy", nothing],
+        ..Setup::default()
+    })
+    .await;
+    let events = app.stream("river").await.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+}
+
+#[actix_web::test]
 async fn a_proxy_may_speak_tls_itself() {
     let simulator = simulator(None).await;
     let network = Network::new(addr(&simulator)).await;
