@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! Opening ──response head──▶ Thinking ──text──▶ Streaming ──finish reason──▶ Tail ──▶ end
-//!                                                              └─ content filter ─▶ Retracted ──▶ end
+//!    ▲                          │                               └─ content filter ─▶ Retracted ──▶ end
+//!    └── refusal inside a 200 ──┘
 //! ```
 //!
 //! [`start()`] runs a generation on a task of its own that belongs to no connection. The reply ends when
@@ -14,8 +15,8 @@ mod limits;
 mod phase;
 mod outcome;
 mod run;
-mod opening;
 mod follow;
+mod opening;
 mod supervise;
 mod start;
 

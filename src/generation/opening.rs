@@ -1,18 +1,23 @@
-//! Opens a reply: asks the deployments in order until one responds, waits when all are busy, and
-//! tells the viewers what they wait for.
+//! Opens a reply: asks the deployments in order until one answers, waits when all are busy, and tells
+//! the viewers what they wait for.
 //!
-//! All of this happens before the first token, so nothing is paid for or shown twice. Upstream returns
-//! the outcome of one attempt; this module decides what to do next.
+//! A response with status 200 can still be a refusal, so an attempt lasts until the first event of its
+//! response. No event is shown twice, therefore. Upstream returns the outcome of one request; this
+//! module decides what to do next.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::run::Run;
+use super::{
+    follow::{Broken, Following},
+    limits::Limits,
+    run::Run,
+};
 use crate::{
     chat::ChatRequest,
     event::{ErrorCode, Notice, NoticeCode, ReplyEvent},
-    upstream::{Attempt, Busy, Contact, Fault, Reply, Upstream},
+    upstream::{Attempt, Busy, Contact, Deployment, Fault, Upstream},
 };
 
 /// How often a reply waits and asks again; the official clients do it as often.
@@ -20,10 +25,18 @@ const RETRY_LIMIT: u32 = 2;
 /// The longest that a reply waits for a deployment; the official clients wait as long.
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
 
-/// Asks for a reply. Resolves when a deployment has begun to respond.
+/// What came of asking one deployment, or each of them once.
+enum Asked {
+    /// The first events of this response are in the log.
+    Answered(Box<Following>),
+    Busy(Busy),
+    Failed(Fault),
+}
+
+/// Asks for a reply. Resolves once the first events of a response are in the log.
 ///
 /// If a deployment is busy or unreachable, the next one in order is asked. If all are, the reply waits
-/// and asks again, at most [`RETRY_LIMIT`] times and not beyond `deadline`. A notice announces each
+/// and asks again, at most [`RETRY_LIMIT`] times and not beyond its time limit. A notice announces each
 /// wait and each change of deployment.
 ///
 /// # Errors
@@ -32,16 +45,16 @@ const WAIT_LIMIT: Duration = Duration::from_secs(120);
 pub(super) async fn open(
     upstream: &Upstream,
     request: &ChatRequest,
-    deadline: Instant,
     run: &mut Run,
-) -> Result<Reply, Fault> {
-    let begun = Instant::now();
+    limits: &Limits,
+) -> Result<Box<Following>, Fault> {
+    let (begun, deadline) = (Instant::now(), run.accepted + limits.total);
     let (mut retries, mut announced) = (0, false);
     loop {
-        let busy = match ask_each(upstream, request, run).await {
-            Attempt::Opened(reply) => return Ok(reply),
-            Attempt::Failed(fault) => return Err(fault),
-            Attempt::Busy(busy) => busy,
+        let busy = match ask_each(upstream, request, run, limits).await {
+            Asked::Answered(following) => return Ok(following),
+            Asked::Failed(fault) => return Err(fault),
+            Asked::Busy(busy) => busy,
         };
         // To wait for an open circuit does not count as an attempt.
         let asked = busy.contact == Contact::Asked;
@@ -61,7 +74,12 @@ pub(super) async fn open(
 }
 
 /// Asks each deployment once, in order, until one is not busy.
-async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> Attempt {
+async fn ask_each(
+    upstream: &Upstream,
+    request: &ChatRequest,
+    run: &mut Run,
+    limits: &Limits,
+) -> Asked {
     let mut busy: Option<Busy> = None;
     for deployment in upstream.deployments() {
         let attempt = match deployment.admit() {
@@ -70,13 +88,22 @@ async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> 
                 if busy.is_some()
                     && let Err(fault) = run.append(&[other_deployment()])
                 {
-                    return Attempt::Failed(fault);
+                    return Asked::Failed(fault);
                 }
                 permit.ask(request).await
             }
         };
-        match attempt {
-            Attempt::Busy(this) => {
+        let asked = match attempt {
+            Attempt::Opened(reply) => {
+                // Boxed, because it is moved from here to where it is followed to its end.
+                let following = Box::new(Following::new(reply, run, limits));
+                answer(deployment, following, run, limits).await
+            }
+            Attempt::Busy(busy) => Asked::Busy(busy),
+            Attempt::Failed(fault) => Asked::Failed(fault),
+        };
+        match asked {
+            Asked::Busy(this) => {
                 busy = Some(match busy {
                     Some(earlier) => sooner(earlier, this),
                     None => this,
@@ -88,10 +115,30 @@ async fn ask_each(upstream: &Upstream, request: &ChatRequest, run: &mut Run) -> 
     busy.map_or_else(
         || {
             let code = ErrorCode::Internal;
-            Attempt::Failed(Fault::new(code, "no deployment is configured"))
+            Asked::Failed(Fault::new(code, "no deployment is configured"))
         },
-        Attempt::Busy,
+        Asked::Busy,
     )
+}
+
+/// Waits for the first events of a response, which may be a refusal in the form of one.
+async fn answer(
+    deployment: &Deployment,
+    mut following: Box<Following>,
+    run: &mut Run,
+    limits: &Limits,
+) -> Asked {
+    match following.first_events(run, limits).await {
+        Ok(()) => {
+            deployment.answered();
+            Asked::Answered(following)
+        }
+        Err(Broken::Unseen(fault)) if fault.is_retryable() => {
+            run.reopen();
+            Asked::Busy(deployment.busy(fault))
+        }
+        Err(Broken::Unseen(fault) | Broken::Seen(fault)) => Asked::Failed(fault),
+    }
 }
 
 /// The one of two busy deployments that can be asked again first. If either was asked, the result

@@ -12,10 +12,11 @@ use crate::{
 /// count; some servers then leave the connection open.
 const TAIL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The phases of a reply, in order. A reply never returns to an earlier phase.
+/// The phases of a reply, in order. A reply never returns to an earlier phase, but for one case: if
+/// a response turns out to be a refusal before its first event, deployments are asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No deployment has responded. [`open`](super::opening::open) has the limits of this phase.
+    /// No deployment has responded with status 200. [`open`](super::opening::open) has the limits of this phase.
     Opening,
     /// A deployment has responded, but without text: the model thinks.
     Thinking,
@@ -23,6 +24,8 @@ pub(super) enum Phase {
     Streaming,
     /// The model has finished, for this reason. Annotations and usage may follow.
     Tail(FinishReason),
+    /// Text has gone on after a finish reason: some servers send one with every chunk.
+    Continuing(FinishReason),
     /// The content filter has retracted the text. Usage may follow; further text is dropped.
     Retracted,
 }
@@ -32,7 +35,7 @@ impl Phase {
     pub(super) const fn finish_reason(self) -> Option<FinishReason> {
         match self {
             Self::Opening | Self::Thinking | Self::Streaming => None,
-            Self::Tail(reason) => Some(reason),
+            Self::Tail(reason) | Self::Continuing(reason) => Some(reason),
             Self::Retracted => Some(FinishReason::ContentFilter),
         }
     }
@@ -41,7 +44,15 @@ impl Phase {
     pub(super) const fn with_text(self) -> Self {
         match self {
             Self::Opening | Self::Thinking | Self::Streaming => Self::Streaming,
-            Self::Tail(_) | Self::Retracted => self,
+            Self::Tail(_) | Self::Continuing(_) | Self::Retracted => self.with_reasoning(),
+        }
+    }
+
+    /// The phase after some reasoning: the text is still to come, also after a finish reason.
+    pub(super) const fn with_reasoning(self) -> Self {
+        match self {
+            Self::Tail(reason) => Self::Continuing(reason),
+            _ => self,
         }
     }
 
@@ -50,8 +61,10 @@ impl Phase {
     pub(super) const fn with_finish(self, reason: FinishReason) -> Self {
         match (self, reason) {
             (Self::Opening | Self::Thinking | Self::Streaming, _)
-            | (Self::Tail(_), FinishReason::ContentFilter) => Self::Tail(reason),
-            (Self::Tail(_) | Self::Retracted, _) => self,
+            | (Self::Tail(_) | Self::Continuing(_), FinishReason::ContentFilter) => {
+                Self::Tail(reason)
+            }
+            (Self::Tail(_) | Self::Continuing(_) | Self::Retracted, _) => self,
         }
     }
 
@@ -59,7 +72,7 @@ impl Phase {
     pub(super) const fn silence_limit(self, limits: &Limits) -> Duration {
         match self {
             Self::Opening | Self::Thinking => limits.first_delta,
-            Self::Streaming => limits.stall,
+            Self::Streaming | Self::Continuing(_) => limits.stall,
             Self::Tail(_) | Self::Retracted => TAIL_TIMEOUT,
         }
     }
@@ -80,7 +93,7 @@ impl Phase {
         let cause = match self {
             Self::Opening | Self::Thinking => "no delta and no reasoning in FIRST_DELTA_SECONDS",
             Self::Streaming => "no chunk in STALL_SECONDS",
-            Self::Tail(_) | Self::Retracted => return Ok(()),
+            Self::Tail(_) | Self::Continuing(_) | Self::Retracted => return Ok(()),
         };
         Err(Fault::new(ErrorCode::UpstreamStalled, cause))
     }
@@ -110,7 +123,10 @@ mod tests {
     fn text_never_leads_back_to_an_earlier_phase() {
         let tail = Phase::Tail(FinishReason::Stop);
         assert_eq!(Phase::Thinking.with_text(), Phase::Streaming);
-        assert_eq!(tail.with_text(), tail);
+        let continuing = Phase::Continuing(FinishReason::Stop);
+        assert_eq!(tail.with_text(), continuing);
+        assert_eq!(continuing.with_text(), continuing);
+        assert_eq!(continuing.with_finish(FinishReason::Stop), continuing);
         assert_eq!(Phase::Retracted.with_text(), Phase::Retracted);
     }
 }

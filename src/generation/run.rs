@@ -73,6 +73,14 @@ impl Run {
         })
     }
 
+    /// Returns to the phase before the response, of which nothing is in the log.
+    pub(super) fn reopen(&mut self) {
+        self.phase = Phase::Opening;
+        self.reasoning_bytes = 0;
+        self.model = None;
+        self.usage = None;
+    }
+
     /// Appends the `end`. `interruption` is what ended the reply, if it did not complete.
     pub(super) fn end(mut self, interruption: Option<Outcome>) {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

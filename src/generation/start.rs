@@ -40,8 +40,8 @@ pub enum StartError {
 pub struct Ask {
     /// The conversation.
     pub request: ChatRequest,
-    /// The share that the request takes of some memory, given back once upstream has taken the
-    /// request.
+    /// The share that the request takes of some memory, given back once upstream has begun to
+    /// answer.
     pub memory: Option<OwnedSemaphorePermit>,
     /// Who may read the reply and stop it.
     pub owner: Owner,

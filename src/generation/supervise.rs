@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{follow::follow, limits::Limits, opening::open, outcome::Outcome, run::Run};
+use super::{limits::Limits, opening::open, outcome::Outcome, run::Run};
 use crate::{
     chat::ChatRequest,
     event::{ErrorCode, Notice, NoticeCode, ReplyEvent, StopReason},
@@ -82,11 +82,10 @@ async fn generate(
     if dropped > 0 {
         run.append(&[history_trimmed(dropped, limits.history_chars)])?;
     }
-    let deadline = run.accepted + limits.total;
     // Boxed, because this future is large, and would keep its memory for the life of the reply.
-    let mut reply = Box::pin(open(upstream, &request, deadline, run)).await?;
+    let mut following = Box::pin(open(upstream, &request, run, limits)).await?;
     drop((request, memory));
-    follow(&mut reply, run, limits).await
+    following.follow_to_end(run, limits).await
 }
 
 fn history_trimmed(dropped: usize, chars: usize) -> ReplyEvent {

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::{task::LocalSet, time::Instant};
 
 use super::{
-    follow::follow,
+    follow::Following,
     run::Run,
     start::{Started, start},
     supervise::{interruption, supervise},
@@ -41,9 +41,11 @@ async fn played_over(api: Api, parts: &[&[u8]], limits: &Limits) -> Log {
     let store = Store::for_tests();
     let writer = store.writer().await;
     let log = Log::from(Arc::clone(writer.log()));
-    let mut reply = upstream::Reply::of_parts(api, parts);
+    let reply = upstream::Reply::of_parts(api, parts);
     supervised(writer, limits, async |run| {
-        follow(&mut reply, run, limits).await
+        Following::new(reply, run, limits)
+            .follow_to_end(run, limits)
+            .await
     })
     .await;
     log
@@ -242,7 +244,7 @@ async fn while_the_model_reasons_it_is_not_silent_and_the_first_delta_is_still_t
         };
         let store = Store::for_tests();
         let mut run = Run::new(store.writer().await, Instant::now());
-        let mut reply = upstream::Reply::of_timed_parts(
+        let reply = upstream::Reply::of_timed_parts(
             Api::ChatCompletions,
             &[
                 (Duration::from_secs(200), REASONING.as_bytes()),
@@ -251,7 +253,8 @@ async fn while_the_model_reasons_it_is_not_silent_and_the_first_delta_is_still_t
                 (Duration::ZERO, FINISH.as_bytes()),
             ],
         );
-        follow(&mut reply, &mut run, &limits).await.unwrap();
+        let mut following = Following::new(reply, &mut run, &limits);
+        following.follow_to_end(&mut run, &limits).await.unwrap();
         assert_eq!(run.first_delta, Some(Duration::from_secs(600)));
 
         let parts = [REASONING.as_bytes(), upstream::Reply::SILENCE];
@@ -273,6 +276,26 @@ async fn after_a_finish_reason_silence_completes_the_reply() {
     let log = played(&parts, &Limits::default()).await;
     assert_eq!(end_of(&log).status, Status::Completed);
     assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_after_a_finish_reason_may_pause_as_long_as_other_text() {
+    let finished = DELTA.replace("}]}", ",\"finish_reason\":\"stop\"}]}");
+    let pause = Duration::from_secs(30);
+    let reply = upstream::Reply::of_timed_parts(
+        Api::ChatCompletions,
+        &[
+            (Duration::ZERO, finished.as_bytes()),
+            (Duration::from_secs(4), finished.as_bytes()),
+            (pause, finished.as_bytes()),
+            (pause, b"data: [DONE]\n\n"),
+        ],
+    );
+    let (store, limits) = (Store::for_tests(), Limits::default());
+    let mut run = Run::new(store.writer().await, Instant::now());
+    let mut following = Following::new(reply, &mut run, &limits);
+    following.follow_to_end(&mut run, &limits).await.unwrap();
+    assert_eq!(run.text_bytes(), 15);
 }
 
 #[tokio::test(start_paused = true)]

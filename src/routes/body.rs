@@ -20,8 +20,8 @@ use crate::chat::ChatRequest;
 /// How long a client may take to send its body. One that sends a byte a minute would hold its
 /// connection for days.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The memory that all bodies may take together, from their first byte until upstream has taken the
-/// conversation. Stops thousands of clients that each send half of a large body.
+/// The memory that all bodies may take together, from their first byte until upstream has begun to
+/// answer. Stops thousands of clients that each send half of a large body.
 const BODIES_BYTES_LIMIT: usize = 64 << 20;
 /// What each body may take beside that, so that large bodies do not shut out usual ones.
 const SMALL_BODY_BYTES: usize = 4 << 10;

@@ -61,9 +61,17 @@ impl Circuit {
         }
     }
 
-    /// Records a response. Returns what the circuit was open for, if it was open.
+    /// Records the head of a response: other requests need not wait any longer. Returns what the
+    /// circuit was open for, if it was open.
+    ///
+    /// The response may still be a refusal, so earlier failures count until it [succeeds](Self::succeed).
     pub(super) fn close(&self) -> Option<CircuitOpen> {
-        std::mem::take(&mut *self.0.lock()).open
+        self.0.lock().open.take()
+    }
+
+    /// Records an answer: the next backoff is the first one again.
+    pub(super) fn succeed(&self) {
+        self.0.lock().failures = 0;
     }
 
     /// Records a failure; `retry_after` is the time that upstream asked for.
@@ -137,6 +145,9 @@ mod tests {
             );
         }
         circuit.close();
+        assert!(backoff() > FIRST_BACKOFF, "a head is no success yet");
+        circuit.close();
+        circuit.succeed();
         assert!(backoff() <= FIRST_BACKOFF);
     }
 }

@@ -264,6 +264,26 @@ impl Deployment {
         }
     }
 
+    /// Records that a response has turned out to be an answer.
+    pub fn answered(&self) {
+        self.state.circuit.succeed();
+    }
+
+    /// Records that the deployment is busy, which `fault` tells: opens the circuit.
+    pub fn busy(&self, fault: Fault) -> Busy {
+        let open = self.open_circuit(&fault);
+        // The circuit's time is bounded. A caller honors the whole wait that was asked for.
+        let until = match fault.error.retry_after_ms {
+            Some(ms) => Instant::now() + Duration::from_millis(ms),
+            None => open.until,
+        };
+        Busy {
+            until,
+            fault,
+            contact: Contact::Asked,
+        }
+    }
+
     fn open_circuit(&self, fault: &Fault) -> CircuitOpen {
         let retry_after = fault.error.retry_after_ms.map(Duration::from_millis);
         let open = self.state.circuit.open(fault.error.code, retry_after);
@@ -289,7 +309,8 @@ impl Deployment {
 
 impl Permit<'_> {
     /// Sends the conversation and waits for the head of the response. The outcome opens or closes
-    /// the circuit.
+    /// the circuit. The caller reports what follows a head of status 200, which may be a refusal:
+    /// [`Deployment::answered`] or [`Deployment::busy`].
     pub async fn ask(self, request: &ChatRequest) -> Attempt {
         let Self(deployment) = self;
         match deployment.post(request).await {
@@ -297,25 +318,16 @@ impl Permit<'_> {
                 deployment.close_circuit();
                 Attempt::Opened(reply)
             }
-            Err(fault) if fault.is_retryable() => {
-                let open = deployment.open_circuit(&fault);
-                // The circuit's time is bounded. A caller honors the whole wait that was asked for.
-                let until = match fault.error.retry_after_ms {
-                    Some(ms) => Instant::now() + Duration::from_millis(ms),
-                    None => open.until,
-                };
-                Attempt::Busy(Busy {
-                    until,
-                    fault,
-                    contact: Contact::Asked,
-                })
-            }
+            Err(fault) if fault.is_retryable() => Attempt::Busy(deployment.busy(fault)),
             Err(fault) => {
                 match Evidence::of(&fault) {
                     Evidence::Unresponsive => {
                         deployment.open_circuit(&fault);
                     }
-                    Evidence::Responds => deployment.close_circuit(),
+                    Evidence::Responds => {
+                        deployment.close_circuit();
+                        deployment.answered();
+                    }
                     Evidence::None => {}
                 }
                 Attempt::Failed(fault)

@@ -26,19 +26,23 @@ fn asked(records: &[Record]) -> Vec<String> {
 
 #[actix_web::test]
 async fn a_busy_deployment_is_asked_again_after_the_wait_that_it_names() {
-    // Every other request is refused, with retry-after-ms: 50.
-    let app = spawn_scenario("busy", &[]).await;
-    let events = app.stream("river").await.rest().await;
-    let end = proven(&events);
-    assert_eq!(end["status"], "completed");
-    let notices = notices(&events);
-    assert_eq!(notices.len(), 1);
-    assert_eq!(notices[0]["code"], "retrying");
-    assert_eq!(notices[0]["attempt"], 2);
-    let wait = notices[0]["retry_after_ms"].as_u64().unwrap();
-    assert!(wait <= 50, "{wait}");
-    assert!(end["ms"]["first"].as_u64().unwrap() >= 45, "it did wait");
-    assert_eq!(requests(&app.simulator.journal().records()).len(), 2);
+    // Every other request is refused, with retry-after-ms: 50, by a status or inside a 200.
+    for scenario in ["busy", "busy-in-200"] {
+        let app = spawn_scenario(scenario, &[]).await;
+        let events = app.stream("river").await.rest().await;
+        let end = proven(&events);
+        assert_eq!(end["status"], "completed", "{scenario}");
+        let notices = notices(&events);
+        assert_eq!(notices.len(), 1, "{scenario}");
+        assert_eq!(notices[0]["code"], "retrying", "{scenario}");
+        assert_eq!(notices[0]["attempt"], 2, "{scenario}");
+        let wait = notices[0]["retry_after_ms"].as_u64().unwrap();
+        assert!(wait <= 50, "{scenario}: {wait}");
+        let first = end["ms"]["first"].as_u64().unwrap();
+        assert!(first >= 45, "{scenario} did not wait");
+        let asked = requests(&app.simulator.journal().records()).len();
+        assert_eq!(asked, 2, "{scenario}");
+    }
 }
 
 #[actix_web::test]
@@ -91,6 +95,8 @@ async fn errors_that_a_retry_cannot_fix_are_not_retried() {
         "prompt-filtered",
         "deployment-not-found",
         "bad-request",
+        "filter-in-200",
+        "deployment-missing-in-200",
     ] {
         fails_at_once(scenario).await;
     }
@@ -119,6 +125,8 @@ async fn the_next_deployment_is_asked_when_one_is_busy() {
         "sim-rate-limited-day",
         "sim-unavailable",
         "sim-reset-before-head",
+        "sim-429-in-200-error-first",
+        "sim-error-first",
     ] {
         let setup = Setup {
             deployment: first,
@@ -140,22 +148,25 @@ async fn the_next_deployment_is_asked_when_one_is_busy() {
 
 #[actix_web::test]
 async fn an_open_circuit_spares_the_replies_that_follow_a_request() {
-    let setup = Setup {
-        deployment: "sim-rate-limited-day",
-        more: &["second"],
-        ..Setup::default()
-    };
-    let app = spawn_app_with(setup).await;
-    for _ in 0..5 {
-        let events = app.stream("river").await.rest().await;
-        assert_eq!(proven(&events)["status"], "completed");
+    for (scenario, replies) in [
+        ("sim-rate-limited-day", 5),
+        // Its circuit is open for four seconds only.
+        ("sim-429-in-200-error-first", 2),
+    ] {
+        let setup = Setup {
+            deployment: scenario,
+            more: &["second"],
+            ..Setup::default()
+        };
+        let app = spawn_app_with(setup).await;
+        for _ in 0..replies {
+            let events = app.stream("river").await.rest().await;
+            assert_eq!(proven(&events)["status"], "completed");
+        }
+        let asked = asked(&app.simulator.journal().records());
+        let first = asked.iter().filter(|name| *name == scenario).count();
+        assert_eq!((first, asked.len()), (1, replies + 1), "{scenario}");
     }
-    let asked = asked(&app.simulator.journal().records());
-    let first = asked
-        .iter()
-        .filter(|name| *name == "sim-rate-limited-day")
-        .count();
-    assert_eq!((first, asked.len()), (1, 6));
 }
 
 #[actix_web::test]
