@@ -21,15 +21,16 @@
 //! |---|---|---|
 //! | `event` | the contract: events, their numbers, names and bytes | |
 //! | `chat` | the body of a POST, validated | |
+//! | `tokens` | estimates how many tokens a text has | |
 //! | `idle_timer` | reports that nothing has happened for a while | |
 //! | `logging` | the log, without secrets | |
 //! | `connection` | the connections of clients: deadlines and count | |
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
-//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event` |
+//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `tokens` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
 //! | `guard` | who may ask, and from where | `store` |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
-//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `upstream` |
+//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `tokens`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |
 //! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `config` | all settings, checked, as the options of the components | `generation`, `guard`, `logging`, `store`, `upstream` |
@@ -41,6 +42,7 @@
 
 pub mod event;
 pub mod chat;
+pub mod tokens;
 pub mod idle_timer;
 pub mod logging;
 pub mod connection;

@@ -229,7 +229,8 @@ export function outcomeOf({ end, stopped }) {
 /** @returns {[string, string][]} Names and values; unknown figures are left out. */
 function figuresOf({ end, deltas }) {
   const tokens = end.usage?.completion_tokens;
-  const count = tokens !== undefined ? ["Tokens", tokens.toLocaleString()] : deltas > 0 && ["Deltas", deltas.toLocaleString()];
+  const about = end.usage?.estimated ? "about " : "";
+  const count = tokens !== undefined ? ["Tokens", about + tokens.toLocaleString()] : deltas > 0 && ["Deltas", deltas.toLocaleString()];
   return [
     typeof end.ms?.first === "number" && ["First words", spellDuration(end.ms.first)],
     typeof end.ms?.total === "number" && ["Total", spellDuration(end.ms.total)],

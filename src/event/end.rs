@@ -18,8 +18,8 @@ pub struct End {
     pub reason: Option<StopReason>,
     /// The model's version as upstream names it; `None` if no model answered.
     pub model: Option<String>,
-    /// Upstream's token counts; `None` if it sent none.
-    pub usage: Option<Usage>,
+    /// The tokens that it took; `None` if upstream failed before a word.
+    pub usage: Option<TokenUsage>,
     /// Length of the text after the last `replace`, in bytes of UTF-8.
     pub bytes: u64,
     /// SHA-256 of the same text, in lower-case hexadecimal.
@@ -69,6 +69,77 @@ pub enum StopReason {
     Viewer,
     /// It had no reader for `IDLE_READER_SECONDS`.
     Unread,
+}
+
+/// The tokens that a reply took, and who counted them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TokenUsage {
+    /// This server has estimated them: upstream sent no counts.
+    Estimated(Estimate),
+    /// Upstream has counted them.
+    Reported(Usage),
+}
+
+impl TokenUsage {
+    /// Tokens of the request.
+    #[must_use]
+    pub const fn prompt_tokens(&self) -> u64 {
+        match self {
+            Self::Estimated(estimate) => estimate.prompt_tokens,
+            Self::Reported(usage) => usage.prompt_tokens,
+        }
+    }
+
+    /// Tokens of the answer.
+    #[must_use]
+    pub const fn completion_tokens(&self) -> u64 {
+        match self {
+            Self::Estimated(estimate) => estimate.completion_tokens,
+            Self::Reported(usage) => usage.completion_tokens,
+        }
+    }
+}
+
+/// Token counts that this server has estimated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    estimated: True,
+}
+
+impl Estimate {
+    /// An estimate of the tokens of the request and of the answer.
+    #[must_use]
+    pub const fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens.saturating_add(completion_tokens),
+            estimated: True,
+        }
+    }
+}
+
+/// `true`, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "bool", try_from = "bool")]
+struct True;
+
+impl From<True> for bool {
+    fn from(True: True) -> Self {
+        true
+    }
+}
+
+impl TryFrom<bool> for True {
+    type Error = &'static str;
+
+    fn try_from(value: bool) -> Result<Self, Self::Error> {
+        value.then_some(Self).ok_or("not an estimate")
+    }
 }
 
 /// Token counts as upstream sent them.

@@ -25,8 +25,8 @@ pub use self::{
     decode::{Content, decode_created, replay},
     encode::encode_ping,
     end::{
-        CompletionTokensDetails, End, FinishReason, PromptTokensDetails, Status, StopReason,
-        Timing, Usage,
+        CompletionTokensDetails, End, Estimate, FinishReason, PromptTokensDetails, Status,
+        StopReason, Timing, TokenUsage, Usage,
     },
     error::{ErrorCode, ReplyError},
     id::{ReplyId, Seq},

@@ -57,6 +57,25 @@ fn an_end_names_every_field_of_the_contract() {
 }
 
 #[test]
+fn an_estimate_says_so_and_is_never_read_as_a_count() {
+    let read = |json: serde_json::Value| serde_json::from_value::<TokenUsage>(json).unwrap();
+    let counted =
+        serde_json::json!({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7});
+    let estimated = serde_json::json!({
+        "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "estimated": true
+    });
+    let estimate = TokenUsage::Estimated(Estimate::new(3, 4));
+    assert_eq!(serde_json::to_value(&estimate).unwrap(), estimated);
+    assert_eq!(read(estimated), estimate);
+    let usage = read(counted.clone());
+    assert!(matches!(usage, TokenUsage::Reported(_)), "{usage:?}");
+    assert_eq!(serde_json::to_value(&usage).unwrap(), counted);
+    for usage in [usage, estimate] {
+        assert_eq!((usage.prompt_tokens(), usage.completion_tokens()), (3, 4));
+    }
+}
+
+#[test]
 fn a_ping_carries_the_cursor_of_its_connection() {
     let mut out = Vec::new();
     encode_ping(Seq(4), &mut out);

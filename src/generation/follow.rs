@@ -179,6 +179,9 @@ fn take(
     for chunk in chunks.drain(..) {
         run.model = chunk.model.map(String::from).or(run.model.take());
         run.usage = chunk.usage.or(run.usage.take());
+        for words in [&chunk.reasoning, &chunk.text].into_iter().flatten() {
+            run.completion.add(words);
+        }
         if chunk.retracted {
             phase = Phase::Retracted;
             if run.deltas > 0 {

@@ -7,8 +7,12 @@ use tokio::time::Instant;
 
 use super::{outcome::Outcome, phase::Phase};
 use crate::{
-    event::{End, ErrorCode, FinishReason, Notice, NoticeCode, ReplyEvent, Status, Timing, Usage},
+    event::{
+        End, ErrorCode, Estimate, FinishReason, Notice, NoticeCode, ReplyEvent, Status, Timing,
+        TokenUsage, Usage,
+    },
     store::{AppendError, LocalLog, Writer},
+    tokens::TokenEstimate,
     upstream::Fault,
 };
 
@@ -28,7 +32,13 @@ pub(super) struct Run {
     pub(super) first_delta: Option<Duration>,
     /// The model's version.
     pub(super) model: Option<String>,
+    /// Upstream's own counts.
     pub(super) usage: Option<Usage>,
+    /// An estimate of the request's tokens.
+    pub(super) prompt_tokens: u64,
+    /// An estimate of the answer's tokens: all text that came, also what was retracted later, and all
+    /// reasoning, shown or not.
+    pub(super) completion: TokenEstimate,
 }
 
 impl Run {
@@ -42,6 +52,8 @@ impl Run {
             first_delta: None,
             model: None,
             usage: None,
+            prompt_tokens: 0,
+            completion: TokenEstimate::default(),
         }
     }
 
@@ -89,6 +101,7 @@ impl Run {
             // A log that is full has no room for it. Its end says as much: no bytes.
             let _ = self.append(&[empty_reply()]);
         }
+        let usage = self.usage(&outcome);
         let (status, reason, error) = match outcome {
             Outcome::Completed => (Status::Completed, None, None),
             Outcome::Stopped(reason) => (Status::Stopped, Some(reason), None),
@@ -100,7 +113,7 @@ impl Run {
             finish_reason: self.phase.finish_reason(),
             reason,
             model: self.model,
-            usage: self.usage,
+            usage,
             bytes: transcript.bytes(),
             sha256: transcript.sha256(),
             ms: Timing {
@@ -117,6 +130,19 @@ impl Run {
             "reply ended"
         );
         self.writer.end(end);
+    }
+
+    /// Upstream's counts, else an estimate; none where upstream failed before a word, because what was
+    /// read of the request is not known then.
+    fn usage(&self, outcome: &Outcome) -> Option<TokenUsage> {
+        if let Some(usage) = &self.usage {
+            return Some(TokenUsage::Reported(usage.clone()));
+        }
+        let completion = self.completion.tokens();
+        let nothing_is_known = self.phase == Phase::Opening
+            || completion == 0 && matches!(outcome, Outcome::Failed(_));
+        (!nothing_is_known)
+            .then(|| TokenUsage::Estimated(Estimate::new(self.prompt_tokens, completion)))
     }
 
     /// Once the model has finished, the text is complete, and an interruption is no failure.

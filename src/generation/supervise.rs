@@ -82,6 +82,7 @@ async fn generate(
     if dropped > 0 {
         run.append(&[history_trimmed(dropped, limits.history_chars)])?;
     }
+    run.prompt_tokens = upstream.prompt_tokens(&request);
     // Boxed, because this future is large, and would keep its memory for the life of the reply.
     let mut following = Box::pin(open(upstream, &request, run, limits)).await?;
     drop((request, memory));

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     chat::ChatRequest,
-    event::{self, End, ErrorCode, ReplyEvent, Status, StopReason},
+    event::{self, End, ErrorCode, Estimate, ReplyEvent, Status, StopReason, TokenUsage},
     store::{self, Log, StopRequest, Store, Writer},
     upstream::{self, Api, DeploymentStates, Fault, Network, NetworkOptions, Upstream},
 };
@@ -68,6 +68,13 @@ async fn events(log: &Log) -> String {
         }
         if let Some(object) = data.as_object_mut() {
             object.remove("ms");
+            // Not upstream's.
+            if object
+                .get("usage")
+                .is_some_and(|usage| usage["estimated"] == true)
+            {
+                object.insert("usage".to_owned(), Value::Null);
+            }
         }
         lines.push_str(&format!("{seq} {name} {data}\n"));
         cursor = seq;
@@ -339,6 +346,32 @@ async fn text_over_the_limit_ends_the_reply_and_what_came_before_is_kept() {
     assert_eq!(end_of(&log).bytes, 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn usage_is_estimated_where_upstream_counts_nothing() {
+    let limits = Limits::default();
+    let usage = async |parts: &[&[u8]]| end_of(&played(parts, &limits).await).usage;
+    let estimate = |completion| Some(TokenUsage::Estimated(Estimate::new(0, completion)));
+    let counts = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\
+        \"completion_tokens\":2,\"total_tokens\":3}}\n\n";
+    let counted = usage(&[DELTA, FINISH, counts].map(str::as_bytes)).await;
+    assert!(
+        matches!(counted, Some(TokenUsage::Reported(_))),
+        "{counted:?}"
+    );
+    // Five digits, and two words of reasoning.
+    assert_eq!(
+        usage(&[DELTA, FINISH].map(str::as_bytes)).await,
+        estimate(2)
+    );
+    assert_eq!(usage(&[DELTA.as_bytes()]).await, estimate(2), "cut");
+    let hidden = [REASONING, DELTA].map(str::as_bytes);
+    assert_eq!(usage(&hidden).await, estimate(4), "\"Hm.\" takes two");
+    let silent = [DELTA.as_bytes(), upstream::Reply::SILENCE];
+    assert_eq!(usage(&silent).await, estimate(2), "stalled");
+    assert_eq!(usage(&[FINISH.as_bytes()]).await, estimate(0), "empty");
+    assert_eq!(usage(&[]).await, None, "failed before a word");
+}
+
 #[tokio::test]
 async fn a_stop_request_ends_the_reply_with_its_reason() {
     for (request, status, error) in [
@@ -435,5 +468,5 @@ async fn while_it_waits_a_generation_takes_little_memory() {
     );
     let size = size_of_val(&task);
     // With the opening's future inside it would be 3,064 bytes.
-    assert!(size <= 1_952, "{size}");
+    assert!(size <= 2_048, "{size}");
 }

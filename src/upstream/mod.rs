@@ -59,6 +59,10 @@ pub use self::{
         is_this_machine,
     },
 };
+use crate::{chat::ChatRequest, tokens};
+
+/// What upstream adds to each message: its role, and where it begins and ends.
+const MESSAGE_TOKENS: u64 = 4;
 
 /// What is known of each deployment, in their order: circuits and capabilities. All workers share it;
 /// a clone is the same state.
@@ -77,6 +81,8 @@ impl DeploymentStates {
 #[derive(Debug)]
 pub struct Upstream {
     deployments: Vec<Deployment>,
+    /// An estimate of what the system prompt adds to every request.
+    system_tokens: u64,
 }
 
 impl Upstream {
@@ -96,7 +102,23 @@ impl Upstream {
                 Deployment::new(options, model, network, Arc::clone(state), identity)
             })
             .collect();
-        Self { deployments }
+        Self {
+            deployments,
+            system_tokens: match model.system_prompt.as_str() {
+                "" => 0,
+                prompt => MESSAGE_TOKENS + tokens::estimate(prompt),
+            },
+        }
+    }
+
+    /// Estimates how many tokens upstream reads for a conversation, the system prompt included.
+    #[must_use]
+    pub fn prompt_tokens(&self, request: &ChatRequest) -> u64 {
+        let messages = request.messages().iter();
+        self.system_tokens
+            + messages
+                .map(|message| MESSAGE_TOKENS + tokens::estimate(&message.content))
+                .sum::<u64>()
     }
 
     /// The deployments, in the order in which to ask them.

@@ -247,11 +247,9 @@ async fn responses_that_only_look_like_faults_complete_the_reply() {
 async fn silence_after_the_finish_reason_completes_the_reply() {
     let events = played("stall-after-finish", &[]).await;
     assert_eq!(end(&events)["status"], "completed");
-    assert_eq!(
-        end(&events)["usage"],
-        json!(null),
-        "what never came is not invented"
-    );
+    let usage = &end(&events)["usage"];
+    assert_eq!(usage["estimated"], true, "{usage}");
+    assert!(usage["completion_tokens"].as_u64().unwrap() > 0, "{usage}");
 }
 
 #[actix_web::test]
