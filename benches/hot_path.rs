@@ -18,7 +18,7 @@ use rasta_stream::{
     event::{Padding, ReplyEvent, Seq},
     shutdown::DrainSignal,
     store::{self, Created, Log, Next, Owner, Store},
-    upstream::{dialect::chat_completions::Normalizer, sse::Decoder},
+    upstream::{dialect::Normalizer, sse::Decoder},
     viewer::{OnDrain, Viewer},
 };
 
@@ -31,18 +31,44 @@ const CHUNK: &str = concat!(
     r#""service_tier":"default","system_fingerprint":null,"usage":null}"#,
     "\n\n"
 );
+/// The same delta as the Responses API sends it, about 300 bytes.
+const EVENT: &str = concat!(
+    "event: response.output_text.delta\n",
+    r#"data: {"type":"response.output_text.delta","sequence_number":4,"#,
+    r#""item_id":"msg_0123456789abcdef0123456789abcdef0123456789abcdef01","output_index":0,"#,
+    r#""content_index":0,"delta":" river","logprobs":[],"obfuscation":"q7Zp0Qm3vK"}"#,
+    "\n\n"
+);
 const EVENTS: usize = 1000;
 
 fn main() {
     divan::main();
 }
 
-/// Decodes upstream's bytes into chunks, `read` bytes at a time.
+/// Decodes the bytes of a chat completion into chunks, `read` bytes at a time.
 #[divan::bench(args = [usize::MAX, 4096, 400, 37])]
 fn decode(bencher: Bencher<'_, '_>, read: usize) {
-    let stream = CHUNK.repeat(EVENTS);
+    let normalizer = || Normalizer::ChatCompletions(Default::default());
+    decode_with(normalizer, CHUNK, bencher, read);
+}
+
+/// Decodes the bytes of a response of the Responses API in the same way.
+#[divan::bench(args = [usize::MAX, 4096, 400, 37])]
+fn decode_responses(bencher: Bencher<'_, '_>, read: usize) {
+    let normalizer = || Normalizer::Responses(Default::default());
+    decode_with(normalizer, EVENT, bencher, read);
+}
+
+fn decode_with(
+    normalizer: impl Fn() -> Normalizer + Sync,
+    delta: &str,
+    bencher: Bencher<'_, '_>,
+    read: usize,
+) {
+    let stream = delta.repeat(EVENTS);
     bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
-        let (mut decoder, mut normalizer) = (Decoder::default(), Normalizer::default());
+        let mut normalizer = normalizer();
+        let mut decoder = normalizer.decoder();
         let mut chunks = Vec::new();
         for part in stream.as_bytes().chunks(read.min(stream.len())) {
             decoder

@@ -9,7 +9,7 @@ use rasta_stream::{
     upstream::{
         Chunk, Fault, Progress,
         dialect::{
-            chat_completions::Normalizer,
+            Normalizer,
             error_object::{self, RefusalHead},
         },
         secrets::{RequestId, Secrets},
@@ -19,6 +19,8 @@ use rasta_stream::{
 
 /// More than an HTTP client returns in one read.
 const MAX_READ_BYTES: usize = 1 << 16;
+/// The longest string that stays in a line which is too long.
+const MAX_KEPT_STRING_BYTES: usize = 4096;
 /// The most bytes of output per byte of input: an invalid byte becomes U+FFFD, which takes three.
 const MAX_GROWTH: usize = 3;
 /// The most cuts that an input can ask for; one more means a cut after every byte.
@@ -41,12 +43,14 @@ struct Decoded {
 /// The frames are those of the standard, wherever the stream is split into reads.
 pub fn sse_decoder(data: &[u8]) {
     let (cuts, stream) = Cuts::of(data);
-    let expected = reference_decode(stream);
+    let expected = reference_decode(stream, LongLines::Refused);
+    let decode = |parts: &mut dyn Iterator<Item = &[u8]>| decode(Decoder::default(), parts);
     assert!(
-        decode(stream.chunks(MAX_READ_BYTES)) == expected,
+        decode(&mut stream.chunks(MAX_READ_BYTES)) == expected,
         "in large reads"
     );
-    assert!(decode(cuts.parts(stream)) == expected, "cut at {cuts:?}");
+    let parts = &mut cuts.parts(stream);
+    assert!(decode(parts) == expected, "cut at {cuts:?}");
 }
 
 /// The same near the size limit: the first three bytes say which part of the stream is repeated, and
@@ -76,26 +80,61 @@ pub fn sse_bounds(data: &[u8]) {
     long.extend(middle.iter().cycle().take(size));
     long.extend_from_slice(tail);
 
-    let expected = reference_decode(&long);
+    assert_bounded(&cuts, &long, LongLines::Refused, Decoder::default);
+    assert_bounded(
+        &cuts,
+        &long,
+        LongLines::Shortened,
+        Decoder::without_long_strings,
+    );
+}
+
+fn assert_bounded(cuts: &Cuts, long: &[u8], lines: LongLines, decoder: fn() -> Decoder) {
+    let expected = reference_decode(long, lines);
+    let decode = |parts: &mut dyn Iterator<Item = &[u8]>| decode(decoder(), parts);
     assert!(
-        decode(long.chunks(MAX_READ_BYTES)) == expected,
+        decode(&mut long.chunks(MAX_READ_BYTES)) == expected,
         "in large reads"
     );
-    assert!(decode(long.chunks(4093)) == expected, "in small reads");
-    let parts = cuts
-        .parts(&long)
+    assert!(decode(&mut long.chunks(4093)) == expected, "in small reads");
+    let mut parts = cuts
+        .parts(long)
         .flat_map(|part| part.chunks(MAX_READ_BYTES));
-    assert!(decode(parts) == expected, "cut at {cuts:?}");
+    assert!(decode(&mut parts) == expected, "cut at {cuts:?}");
 }
 
 /// The chunks are the same wherever the stream is split, they are bounded, and no text is damaged.
 pub fn normalizer(data: &[u8]) {
     let (cuts, stream) = Cuts::of(data);
-    let whole = normalize(stream.chunks(MAX_READ_BYTES));
-    assert_eq!(normalize(cuts.parts(stream)), whole, "cut at {cuts:?}");
+    assert_chunks(&cuts, stream, chat_completions);
+    assert_split_text_is_whole(&cuts, stream);
+}
+
+/// The same over the Responses API. Its whole text overrides the deltas.
+pub fn responses(data: &[u8]) {
+    let (cuts, stream) = Cuts::of(data);
+    assert_chunks(&cuts, stream, responses_normalizer);
+    assert_whole_text_counts(&cuts, stream);
+}
+
+fn chat_completions() -> Normalizer {
+    Normalizer::ChatCompletions(Default::default())
+}
+
+fn responses_normalizer() -> Normalizer {
+    Normalizer::Responses(Default::default())
+}
+
+fn assert_chunks(cuts: &Cuts, stream: &[u8], normalizer: fn() -> Normalizer) {
+    let whole = normalize(normalizer(), stream.chunks(MAX_READ_BYTES));
+    let split = normalize(normalizer(), cuts.parts(stream));
+    assert_eq!(split, whole, "cut at {cuts:?}");
 
     let (chunks, end) = whole;
     let texts = || chunks.iter().filter_map(|chunk| chunk.text.as_deref());
+    let corrected = || chunks.iter().filter_map(|chunk| chunk.corrected.as_deref());
+    let longest = corrected().map(str::len).max().unwrap_or_default();
+    assert!(longest <= MAX_GROWTH * stream.len(), "a longer correction");
     assert!(texts().all(|text| !text.is_empty()), "an empty delta");
     let length: usize = texts().map(str::len).sum();
     assert!(
@@ -114,7 +153,6 @@ pub fn normalizer(data: &[u8]) {
         assert_of_upstream(&fault);
         assert_public(&fault);
     }
-    assert_split_text_is_whole(&cuts, stream);
 }
 
 /// A refusal is one fault, and no part of it has text from upstream.
@@ -242,8 +280,7 @@ impl Cuts {
     }
 }
 
-fn decode<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Decoded {
-    let mut decoder = Decoder::default();
+fn decode<'a>(mut decoder: Decoder, parts: &mut dyn Iterator<Item = &'a [u8]>) -> Decoded {
     let mut decoded = Decoded::default();
     for part in parts {
         let pushed = decoder.push(part, |frame| decoded.frames.push(owned(frame)));
@@ -274,8 +311,53 @@ fn owned(frame: rasta_stream::upstream::sse::Frame<'_>) -> Frame {
     )
 }
 
+/// What becomes of a line over the size limit.
+#[derive(Clone, Copy)]
+enum LongLines {
+    Refused,
+    Shortened,
+}
+
+impl LongLines {
+    /// The line as it is read; `None` if it is too long.
+    fn read(self, line: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            _ if line.len() <= MAX_FRAME_BYTES => Some(line.to_vec()),
+            Self::Refused => None,
+            Self::Shortened => without_long_strings(line),
+        }
+    }
+}
+
+/// The line with `false` in place of each long string. A string that does not end counts for the
+/// limit only if it is long.
+fn without_long_strings(line: &[u8]) -> Option<Vec<u8>> {
+    let (mut out, mut at, mut open) = (Vec::new(), 0, 0);
+    while at < line.len() {
+        let begin = at;
+        at += 1;
+        if line[begin] != b'"' {
+            out.push(line[begin]);
+            continue;
+        }
+        while at < line.len() && line[at] != b'"' {
+            at += if line[at] == b'\\' { 2 } else { 1 };
+        }
+        let ends = at < line.len();
+        at = (at + 1).min(line.len());
+        let string = &line[begin..at];
+        if string.len() > MAX_KEPT_STRING_BYTES {
+            out.extend_from_slice(b"false");
+        } else {
+            out.extend_from_slice(string);
+            open = if ends { 0 } else { string.len() };
+        }
+    }
+    (out.len() - open <= MAX_FRAME_BYTES).then_some(out)
+}
+
 /// The algorithm of the HTML standard, word for word, on a whole stream, with our size limit.
-fn reference_decode(stream: &[u8]) -> Decoded {
+fn reference_decode(stream: &[u8], lines: LongLines) -> Decoded {
     let mut decoded = Decoded::default();
     let mut reading = Reading::default();
     let mut rest = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
@@ -285,16 +367,12 @@ fn reference_decode(stream: &[u8]) -> Decoded {
         rest = &rest[end + if ends_in_crlf { 2 } else { 1 }..];
         if line.is_empty() {
             decoded.frames.extend(reading.dispatch());
-        } else if line.len() > MAX_FRAME_BYTES || !reading.line(line) {
+        } else if !lines.read(line).is_some_and(|line| reading.line(&line)) {
             decoded.too_long = true;
             return decoded;
         }
     }
-    if rest.len() > MAX_FRAME_BYTES {
-        decoded.too_long = true;
-        return decoded;
-    }
-    if !rest.is_empty() && !reading.line(rest) {
+    if !rest.is_empty() && !lines.read(rest).is_some_and(|line| reading.line(&line)) {
         decoded.too_long = true;
         return decoded;
     }
@@ -343,10 +421,12 @@ impl Reading {
 }
 
 /// Decodes and normalizes like the upstream does, up to the first fault or the end.
-fn normalize<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<Fault>) {
+fn normalize<'a>(
+    mut normalizer: Normalizer,
+    parts: impl Iterator<Item = &'a [u8]>,
+) -> (Vec<Chunk>, Option<Fault>) {
     let mut chunks = Vec::new();
-    let mut normalizer = Normalizer::default();
-    let mut decoder = Decoder::default();
+    let mut decoder = normalizer.decoder();
     let mut outcome = Ok(Progress::More);
     for part in parts {
         let pushed = decoder.push(part, |frame| {
@@ -365,12 +445,12 @@ fn normalize<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Chunk>, Option<F
         });
     }
     assert_eq!(normalizer.finish(), None, "a lone surrogate twice");
-    (chunks, outcome.err())
+    (chunks, outcome.err().or(normalizer.failure()))
 }
 
 /// No text is damaged, wherever upstream splits it, even between the two halves of a surrogate pair.
 fn assert_split_text_is_whole(cuts: &Cuts, bytes: &[u8]) {
-    let mut normalizer = Normalizer::default();
+    let mut normalizer = chat_completions();
     let mut chunks = Vec::new();
     for part in cuts.parts(bytes) {
         let escaped: String = units(part).map(|unit| format!("\\u{unit:04x}")).collect();
@@ -384,6 +464,36 @@ fn assert_split_text_is_whole(cuts: &Cuts, bytes: &[u8]) {
     let text: String = chunks.into_iter().filter_map(|chunk| chunk.text).collect();
     let whole: Vec<u16> = cuts.parts(bytes).flat_map(units).collect();
     assert_eq!(text, String::from_utf16_lossy(&whole));
+}
+
+/// However much of the text the deltas have, right or wrong, the reply has the whole text in the end.
+fn assert_whole_text_counts(cuts: &Cuts, bytes: &[u8]) {
+    let escaped =
+        |bytes: &[u8]| -> String { units(bytes).map(|unit| format!("\\u{unit:04x}")).collect() };
+    let parts: Vec<&[u8]> = cuts.parts(bytes).collect();
+    // An empty whole text counts as none.
+    if bytes.is_empty() {
+        return;
+    }
+    for sent in 0..=parts.len().min(CUT_LIMIT + 1) {
+        let mut normalizer = responses_normalizer();
+        let mut chunks = Vec::new();
+        let mut read = |kind: &str, field: &str, text: &str| {
+            let data = format!("{{\"type\":\"{kind}\",\"{field}\":\"{text}\"}}");
+            let read = normalizer.read("", &data, &mut chunks);
+            assert_eq!(read, Ok(Progress::More));
+        };
+        for part in &parts[..sent] {
+            read("response.output_text.delta", "delta", &escaped(part));
+        }
+        read("response.output_text.done", "text", &escaped(bytes));
+        let mut text = String::new();
+        for chunk in chunks {
+            text = chunk.corrected.unwrap_or(text) + chunk.text.as_deref().unwrap_or_default();
+        }
+        let whole: Vec<u16> = units(bytes).collect();
+        assert_eq!(text, String::from_utf16_lossy(&whole), "{sent} deltas");
+    }
 }
 
 /// One UTF-16 code unit per byte; half of them are surrogates.

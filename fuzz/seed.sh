@@ -27,4 +27,10 @@ for transcript in ../tests/transcripts/*.sse; do
   fi
   count=$((count + 1))
 done
+for transcript in ../tests/transcripts/responses/*.sse; do
+  name=$(basename "$transcript" .sse)
+  seed responses '\x02\x00\x21\x00\x80' "$name-cut" <"$transcript"
+  seed responses '\x07' "$name-bytes" <"$transcript"
+  count=$((count + 1))
+done
 echo "wrote the seeds of $count transcripts"

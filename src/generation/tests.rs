@@ -1,6 +1,8 @@
 //! Generations without a network: golden transcripts, and everything that can interrupt the work.
 
-use std::{collections::BTreeMap, fs, path::Path, rc::Rc, sync::Arc, time::Duration};
+mod golden;
+
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -80,53 +82,6 @@ async fn events(log: &Log) -> String {
         cursor = seq;
     }
     lines
-}
-
-fn transcripts() -> BTreeMap<String, Vec<u8>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
-    fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sse"))
-        .map(|path| {
-            (
-                path.file_stem().unwrap().to_str().unwrap().to_owned(),
-                fs::read(&path).unwrap(),
-            )
-        })
-        .collect()
-}
-
-/// Each golden transcript gives the events beside it, whole, byte by byte, and at every two-way
-/// split. `UPDATE_EXPECT=1` writes them anew, to be read in review.
-#[tokio::test(start_paused = true)]
-async fn golden_transcripts_give_their_events_however_they_are_split() {
-    let limits = Limits::default();
-    let all = transcripts();
-    assert!(all.len() >= 20, "only {} transcripts were found", all.len());
-    for (name, bytes) in all {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/transcripts")
-            .join(format!("{name}.events"));
-        let whole = events(&played(&[&bytes], &limits).await).await;
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            fs::write(&file, &whole).unwrap();
-        }
-        let expected = fs::read_to_string(&file)
-            .unwrap_or_else(|_| panic!("{name}.events is missing: run with UPDATE_EXPECT=1"));
-        assert_eq!(whole, expected, "{name}, whole");
-        let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        assert_eq!(
-            events(&played(&single, &limits).await).await,
-            expected,
-            "{name}, by the byte"
-        );
-        for at in 1..bytes.len() {
-            let (head, tail) = bytes.split_at(at);
-            let split = events(&played(&[head, tail], &limits).await).await;
-            assert_eq!(split, expected, "{name}, split at byte {at}");
-        }
-    }
 }
 
 fn end_of(log: &Log) -> End {

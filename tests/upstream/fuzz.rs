@@ -14,7 +14,7 @@ use rasta_stream::upstream::{
 #[path = "../../fuzz/properties.rs"]
 mod properties;
 
-use properties::{normalizer, refusal, sse_bounds, sse_decoder};
+use properties::{normalizer, refusal, responses, sse_bounds, sse_decoder};
 
 /// No cut; two cuts; after every byte.
 const PREFIXES: [&[u8]; 3] = [b"\x00", b"\x02\x00\x21\x00\x80", b"\x07"];
@@ -26,7 +26,11 @@ const REFUSALS: [&[u8]; 3] = [
 ];
 
 fn transcripts() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    transcripts_in("tests/transcripts")
+}
+
+fn transcripts_in(folder: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut transcripts: Vec<Vec<u8>> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -105,6 +109,11 @@ fn every_transcript_holds_the_properties() {
             normalizer(&input);
         }
     }
+    for transcript in transcripts_in("tests/transcripts/responses") {
+        for prefix in PREFIXES {
+            responses(&[prefix, transcript.as_slice()].concat());
+        }
+    }
     for body in bodies() {
         for prefix in REFUSALS {
             refusal(&[prefix, body.as_slice()].concat());
@@ -118,6 +127,8 @@ fn changed_transcripts_hold_the_properties() {
         sse_decoder(input);
         normalizer(input);
     });
+    let of_responses = transcripts_in("tests/transcripts/responses");
+    holds(400, changed(of_responses, &PREFIXES), responses);
     holds(400, changed(bodies(), &REFUSALS), refusal);
 }
 
@@ -170,6 +181,7 @@ fn bytes_that_are_nothing_hold_the_properties() {
     holds(400, vec(any::<u8>(), 0..200), |input| {
         sse_decoder(input);
         normalizer(input);
+        responses(input);
         refusal(input);
     });
 }
@@ -181,6 +193,11 @@ fn lines_and_frames_about_the_bound_hold_the_properties() {
         sse_bounds(&[&[5, 1, more, 0], &b"data:x\n\ndata: y\n\n"[..]].concat());
         sse_bounds(&[&[1, 1, more, 0], &b": \n\ndata: y\n\n"[..]].concat());
         sse_bounds(&[&[0, 8, more, 0], &b"data: x\ndata: y\n\ndata: z"[..]].concat());
+        // One string, which ends or does not; strings with escapes; many short strings.
+        sse_bounds(&[&[7, 1, more, 0], &b"data: \"x\"\n\ndata: y\n\n"[..]].concat());
+        sse_bounds(&[&[7, 1, more, 0], &b"data: \"x\n\ndata: y\n\n"[..]].concat());
+        sse_bounds(&[&[7, 2, more, 0], &b"data: \"\\\"\\\"\"\n\n"[..]].concat());
+        sse_bounds(&[&[6, 4, more, 0], &b"data: \"x\",y\n\n"[..]].concat());
     }
 }
 
