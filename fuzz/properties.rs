@@ -280,7 +280,7 @@ impl Cuts {
     }
 }
 
-fn decode<'a>(mut decoder: Decoder, parts: &mut dyn Iterator<Item = &'a [u8]>) -> Decoded {
+fn decode(mut decoder: Decoder, parts: &mut dyn Iterator<Item = &[u8]>) -> Decoded {
     let mut decoded = Decoded::default();
     for part in parts {
         let pushed = decoder.push(part, |frame| decoded.frames.push(owned(frame)));
