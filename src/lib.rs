@@ -28,7 +28,7 @@
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
 //! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `tokens` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
-//! | `guard` | who may ask, and from where | `store` |
+//! | `guard` | who may ask, from where, and what it may cost | `store` |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
 //! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `tokens`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |

@@ -64,6 +64,7 @@ impl AccessSettings {
             user_header: self.trusted_user_header.map(Into::into),
             proxies: List::items(self.trusted_proxies),
             allow_anonymous: self.allow_anonymous,
+            ..Options::default()
         })
     }
 }

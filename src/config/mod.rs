@@ -5,6 +5,7 @@
 //! and variables; this module knows nothing of the command line around them.
 
 mod access;
+mod cost;
 mod error;
 pub mod flags;
 mod network;
@@ -43,7 +44,7 @@ pub struct Config {
     pub model: ModelOptions,
     /// How long and how large a reply may be.
     pub limits: generation::Limits,
-    /// Who may ask, and from where.
+    /// Who may ask, from where, and what it may cost.
     pub guard: guard::Options,
     /// How replies are kept.
     pub store: store::Options,
@@ -91,7 +92,10 @@ impl Config {
                 max_idle_reader: settings.max_idle_reader_seconds,
                 history_chars: saturated(settings.max_history_chars),
             },
-            guard: settings.access.options()?,
+            guard: guard::Options {
+                limits: settings.cost.limits(),
+                ..settings.access.options()?
+            },
             store: store::Options {
                 max_replies: saturated(settings.max_replies),
                 // The server knows how many connections it may have.

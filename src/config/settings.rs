@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::{
     access::AccessSettings,
+    cost::CostSettings,
     value::{self, boolean, from_1_to, ip_address, port, seconds, temperature, word},
 };
 use crate::{logging, upstream::ReasoningSummary};
@@ -178,6 +179,10 @@ pub struct Settings {
     /// Who may ask, and from where.
     #[command(flatten)]
     pub access: AccessSettings,
+
+    /// What callers may cost.
+    #[command(flatten)]
+    pub cost: CostSettings,
 
     /// The silence after which a viewer gets a ping
     #[arg(long, env = "PING_SECONDS", value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -341,6 +341,7 @@ fn without_settings_each_component_has_its_own_defaults() {
     let config = config(&[]).unwrap();
     assert_eq!(config.limits, generation::Limits::default());
     assert_eq!(config.store, store::Options::default());
+    assert_eq!(config.guard.limits, guard::Limits::default());
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod start;
 
 pub use self::{
     limits::Limits,
+    run::OnEnd,
     start::{Ask, StartError, Started, start},
 };
 

@@ -1,6 +1,6 @@
 //! The state of one generation: its log, its phase, and the figures for its `end`.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use log::info;
 use tokio::time::Instant;
@@ -16,10 +16,28 @@ use crate::{
     upstream::Fault,
 };
 
+/// What is done with the `end` before any viewer sees it. If a reply has none because it was not started,
+/// this is dropped.
+pub struct OnEnd(pub Box<dyn FnOnce(&End)>);
+
+impl fmt::Debug for OnEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnEnd")
+    }
+}
+
+#[cfg(test)]
+impl OnEnd {
+    pub(super) fn nothing() -> Self {
+        Self(Box::new(|_| {}))
+    }
+}
+
 /// The state of one generation.
 #[derive(Debug)]
 pub(super) struct Run {
     writer: Writer,
+    on_end: OnEnd,
     /// When the POST was accepted.
     pub(super) accepted: Instant,
     /// Changes once the events that lead to it are in the log.
@@ -42,9 +60,10 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(writer: Writer, accepted: Instant) -> Self {
+    pub(super) fn new(writer: Writer, accepted: Instant, on_end: OnEnd) -> Self {
         Self {
             writer,
+            on_end,
             accepted,
             phase: Phase::Opening,
             deltas: 0,
@@ -129,6 +148,7 @@ impl Run {
             first_ms = end.ms.first, total_ms = end.ms.total;
             "reply ended"
         );
+        (self.on_end.0)(&end);
         self.writer.end(end);
     }
 

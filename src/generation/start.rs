@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{limits::Limits, supervise::supervise};
+use super::{limits::Limits, run::OnEnd, supervise::supervise};
 use crate::{
     chat::ChatRequest,
     store::{CreateError, Created, Log, Owner, Request, Store},
@@ -51,6 +51,8 @@ pub struct Ask {
     pub limits: Limits,
     /// When the POST was accepted: the reply's time counts from then.
     pub accepted: Instant,
+    /// Called with the `end` of a new reply.
+    pub on_end: OnEnd,
 }
 
 /// Starts a reply, or finds the one that the owner's key started before.
@@ -74,6 +76,7 @@ pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Sta
         idempotency,
         limits,
         accepted,
+        on_end,
     } = ask;
     let limits = limits.with_idle_reader(request.idle_reader());
     let (answer, answered) = oneshot::channel();
@@ -91,7 +94,8 @@ pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Sta
         // An error means that the caller has gone.
         let _ = answer.send(started);
         if let Some(writer) = writer {
-            supervise(&upstream, writer, (request, memory), &limits, accepted).await;
+            let request = (request, memory);
+            supervise(&upstream, writer, request, &limits, accepted, on_end).await;
         }
     });
     let started = answered.await.map_err(|_| StartError::Panicked)?;

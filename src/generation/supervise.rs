@@ -12,7 +12,12 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{limits::Limits, opening::open, outcome::Outcome, run::Run};
+use super::{
+    limits::Limits,
+    opening::open,
+    outcome::Outcome,
+    run::{OnEnd, Run},
+};
 use crate::{
     chat::ChatRequest,
     event::{ErrorCode, Notice, NoticeCode, ReplyEvent, StopReason},
@@ -27,8 +32,9 @@ pub(super) async fn supervise(
     request: (ChatRequest, Option<OwnedSemaphorePermit>),
     limits: &Limits,
     accepted: Instant,
+    on_end: OnEnd,
 ) {
-    let mut run = Run::new(writer, accepted);
+    let mut run = Run::new(writer, accepted, on_end);
     let interruption = interruption(&mut run, limits, async |run| {
         generate(upstream, run, request, limits).await
     })

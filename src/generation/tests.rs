@@ -28,7 +28,7 @@ async fn supervised<W>(writer: Writer, limits: &Limits, work: W)
 where
     W: AsyncFnOnce(&mut Run) -> Result<(), Fault>,
 {
-    let mut run = Run::new(writer, Instant::now());
+    let mut run = Run::new(writer, Instant::now(), OnEnd::nothing());
     let interruption = interruption(&mut run, limits, work).await;
     run.end(interruption);
 }
@@ -205,7 +205,7 @@ async fn while_the_model_reasons_it_is_not_silent_and_the_first_delta_is_still_t
             ..Limits::default()
         };
         let store = Store::for_tests();
-        let mut run = Run::new(store.writer().await, Instant::now());
+        let mut run = Run::new(store.writer().await, Instant::now(), OnEnd::nothing());
         let reply = upstream::Reply::of_timed_parts(
             Api::ChatCompletions,
             &[
@@ -254,7 +254,7 @@ async fn text_after_a_finish_reason_may_pause_as_long_as_other_text() {
         ],
     );
     let (store, limits) = (Store::for_tests(), Limits::default());
-    let mut run = Run::new(store.writer().await, Instant::now());
+    let mut run = Run::new(store.writer().await, Instant::now(), OnEnd::nothing());
     let mut following = Following::new(reply, &mut run, &limits);
     following.follow_to_end(&mut run, &limits).await.unwrap();
     assert_eq!(run.text_bytes(), 15);
@@ -394,6 +394,7 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
             idempotency: idempotency(),
             limits: Limits::default(),
             accepted: Instant::now(),
+            on_end: OnEnd::nothing(),
         };
         start(store, upstream, ask)
     };
@@ -414,12 +415,14 @@ async fn a_reply_whose_caller_has_gone_is_generated_and_found_by_its_key() {
 async fn while_it_waits_a_generation_takes_little_memory() {
     let (store, upstream, limits) = (Store::for_tests(), no_deployment(), Limits::default());
     let writer = store.writer().await;
+    let on_end = OnEnd::nothing();
     let task = supervise(
         &upstream,
         writer,
         (request(), None),
         &limits,
         Instant::now(),
+        on_end,
     );
     let size = size_of_val(&task);
     // With the opening's future inside it would be 3,064 bytes.

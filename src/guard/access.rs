@@ -4,7 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use super::{
     caller::{Caller, Network},
+    clock::Clock,
     proxies::Proxies,
+    session,
     tokens::AccessTokens,
 };
 
@@ -18,6 +20,7 @@ pub struct Access {
     /// The header in which a proxy names the user.
     user_header: Option<Box<str>>,
     proxies: Proxies,
+    clock: Clock,
 }
 
 /// What a request says of its caller.
@@ -31,6 +34,17 @@ pub struct Credentials<'a> {
     pub user: Option<&'a str>,
     /// The value of `Authorization`; empty if it has several.
     pub authorization: Option<&'a str>,
+    /// The session in the cookie.
+    pub session: Option<&'a str>,
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The name of the token.
+    pub name: Arc<str>,
+    /// What the cookie holds.
+    pub session: String,
 }
 
 /// Why a caller may not ask.
@@ -47,11 +61,13 @@ impl Access {
         tokens: Option<Arc<AccessTokens>>,
         user_header: Option<Box<str>>,
         proxies: Proxies,
+        clock: Clock,
     ) -> Self {
         Self {
             tokens,
             user_header,
             proxies,
+            clock,
         }
     }
 
@@ -92,11 +108,39 @@ impl Access {
             let token = tokens.find(sent).ok_or(Unauthorized::Invalid)?;
             return Ok(Caller::Token(Arc::clone(&token.name)));
         }
+        if let Some(tokens) = &self.tokens
+            && let Some(sent) = credentials.session
+            && let Some(name) = session::name_of(sent, &tokens.current(), self.clock.since_1970())
+        {
+            return Ok(Caller::Token(name));
+        }
         if self.is_open() {
-            let client = self.proxies.client(credentials.peer, credentials.forwarded);
-            return Ok(Caller::Anonymous(Network::of(client)));
+            let network = self.network(credentials.peer, credentials.forwarded);
+            return Ok(Caller::Anonymous(network));
         }
         Err(Unauthorized::Missing)
+    }
+
+    /// Opens a session with a token.
+    ///
+    /// # Errors
+    ///
+    /// [`Unauthorized`] if the token is not valid.
+    pub fn sign_in(&self, sent: &str) -> Result<Opened, Unauthorized> {
+        let tokens = self.tokens.as_ref().map(|tokens| tokens.current());
+        let tokens = tokens.ok_or(Unauthorized::Invalid)?;
+        let token = tokens.find(sent).ok_or(Unauthorized::Invalid)?;
+        let session = session::open(token, self.clock.since_1970());
+        Ok(Opened {
+            name: Arc::clone(&token.name),
+            session: session.ok_or(Unauthorized::Invalid)?,
+        })
+    }
+
+    /// The network from which a client asks.
+    #[must_use]
+    pub fn network(&self, peer: IpAddr, forwarded: &[&str]) -> Network {
+        Network::of(self.proxies.client(peer, forwarded))
     }
 }
 
@@ -128,6 +172,7 @@ mod tests {
             with_tokens.then(|| Arc::new(tokens)),
             user_header.map(Into::into),
             proxies,
+            Clock::default(),
         )
     }
 
@@ -141,6 +186,7 @@ mod tests {
             forwarded: &["203.0.113.9"],
             user,
             authorization,
+            session: None,
         }
     }
 

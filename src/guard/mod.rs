@@ -1,26 +1,38 @@
-//! Guards the HTTP interface: who may ask, and from where.
+//! Guards the HTTP interface: who may ask, from where, and what it may cost.
 //!
 //! The routes hand over what a request says, as plain text, and answer what is refused. This module
 //! knows nothing of HTTP types, of generations and of viewers.
 
+mod clock;
 mod hosts;
 mod origins;
 mod proxies;
 mod token;
 mod tokens;
 mod caller;
+mod session;
 mod access;
+mod limits;
+mod rates;
+mod running;
+mod refusal;
+mod costs;
 mod options;
 
 use std::net::IpAddr;
 
 use self::proxies::Proxies;
 pub use self::{
-    access::{Access, Credentials, Unauthorized},
+    access::{Access, Credentials, Opened, Unauthorized},
     caller::{Caller, Network},
+    clock::Clock,
+    costs::{Admission, Costs},
     hosts::{HostName, Hosts},
+    limits::Limits,
     options::Options,
     origins::{Origin, Origins, Source},
+    refusal::{Reason, Refusal, Refusals},
+    session::SESSION_TTL,
     token::TokenError,
     tokens::{AccessTokens, TokenSource, TokensError},
 };
@@ -31,6 +43,7 @@ pub struct Guard {
     hosts: Hosts,
     origins: Origins,
     access: Access,
+    costs: Costs,
 }
 
 /// The server would be open to all who can reach it, and no setting says that it should be.
@@ -45,7 +58,12 @@ impl Guard {
     /// [`OpenToAll`].
     pub fn new(options: Options, address: IpAddr) -> Result<Self, OpenToAll> {
         let proxies = Proxies::new(options.proxies);
-        let access = Access::new(options.tokens, options.user_header, proxies);
+        let access = Access::new(
+            options.tokens,
+            options.user_header,
+            proxies,
+            options.clock.clone(),
+        );
         if access.is_open() && !address.is_loopback() && !options.allow_anonymous {
             return Err(OpenToAll);
         }
@@ -53,6 +71,7 @@ impl Guard {
             hosts: Hosts::new(options.hosts),
             origins: Origins::new(options.origins),
             access,
+            costs: Costs::new(&options.limits, &options.clock),
         })
     }
 
@@ -72,6 +91,12 @@ impl Guard {
     #[must_use]
     pub const fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// What callers may cost.
+    #[must_use]
+    pub const fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// Reads the access tokens again. Those that are not listed any more are refused from now on.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{hosts::HostName, origins::Origin, tokens::AccessTokens};
+use super::{clock::Clock, hosts::HostName, limits::Limits, origins::Origin, tokens::AccessTokens};
 
-/// Who may ask, and from where.
+/// Who may ask, from where, and what it may cost.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The names of the server beside those of the loopback interface and the address of a connection.
@@ -21,4 +21,8 @@ pub struct Options {
     pub proxies: Vec<IpNet>,
     /// Whether any client may ask on an address that others can reach.
     pub allow_anonymous: bool,
+    /// What callers may cost.
+    pub limits: Limits,
+    /// The time by which sessions end and limits are renewed.
+    pub clock: Clock,
 }

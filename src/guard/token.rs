@@ -18,6 +18,7 @@ const TOKENS_LIMIT: usize = 1000;
 pub(super) struct Token {
     pub(super) name: Arc<str>,
     digest: [u8; 32],
+    session_key: [u8; 32],
 }
 
 /// Tokens, in the order in which they are listed. A name may have several tokens, so that a new one is
@@ -86,7 +87,7 @@ impl TokenList {
 
     /// The token that was sent; `None` if it is not listed. Takes equally long whichever it is.
     pub(super) fn find(&self, sent: &str) -> Option<&Token> {
-        let digest = digest(sent);
+        let digest = digest("access token", sent);
         let (mut found, mut at) = (Choice::from(0), 0);
         for (index, token) in (0_u64..).zip(&self.0) {
             let same = token.digest.ct_eq(&digest);
@@ -95,6 +96,11 @@ impl TokenList {
         }
         let at = usize::try_from(at).ok()?;
         self.0.get(at).filter(|_| bool::from(found))
+    }
+
+    /// The tokens of a name.
+    pub(super) fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Token> {
+        self.0.iter().filter(move |token| &*token.name == name)
     }
 
     /// How many tokens there are.
@@ -113,14 +119,26 @@ impl Token {
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         valid.then(|| Self {
             name: name.into(),
-            digest: digest(token),
+            digest: digest("access token", token),
+            session_key: digest("session key", token),
         })
+    }
+
+    /// What only those know who know the token.
+    pub(super) const fn session_key(&self) -> &[u8; 32] {
+        &self.session_key
     }
 }
 
-fn digest(token: &str) -> [u8; 32] {
-    let digest = Sha256::new().chain_update("rasta-stream access token\0");
-    digest.chain_update(token).finalize().into()
+fn digest(purpose: &str, token: &str) -> [u8; 32] {
+    let digest = Sha256::new()
+        .chain_update("rasta-stream ")
+        .chain_update(purpose);
+    digest
+        .chain_update("\0")
+        .chain_update(token)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -151,7 +169,7 @@ mod tests {
         ] {
             assert_eq!(name(other), None, "for {other}");
         }
-        assert_eq!(list.len(), 3);
+        assert_eq!((list.len(), list.of("ann").count()), (3, 2));
     }
 
     #[test]

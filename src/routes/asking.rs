@@ -13,11 +13,12 @@ use actix_web::{
 };
 
 use super::{
+    cookie,
     extract::only,
     problem::{Code, Problem},
     service::Service,
 };
-use crate::guard::{Access, Caller, Credentials, Unauthorized};
+use crate::guard::{Caller, Credentials, Guard, Unauthorized};
 
 /// The caller, who may ask.
 #[derive(Clone, Debug)]
@@ -30,27 +31,47 @@ impl FromRequest for Asking {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let service = request.app_data::<web::Data<Service>>();
         ready(match service {
-            Some(service) => identify(request, service.guard.access()).map(Self),
+            Some(service) => identify(request, &service.guard).map(Self),
             None => Err(Problem::internal()),
         })
     }
 }
 
-fn identify(request: &HttpRequest, access: &Access) -> Result<Caller, Problem> {
+fn identify(request: &HttpRequest, guard: &Guard) -> Result<Caller, Problem> {
     let headers = request.headers();
-    let forwarded = headers.get_all(HeaderName::from_static("x-forwarded-for"));
-    let forwarded: Vec<&str> = forwarded
-        .map(|value| HeaderValue::to_str(value).unwrap_or_default())
-        .collect();
+    let access = guard.access();
     let user_header = access.user_header();
     let user_header = user_header.and_then(|name| HeaderName::try_from(name).ok());
-    let credentials = Credentials {
+    let caller = access.identify(&Credentials {
         peer: peer(request),
-        forwarded: &forwarded,
+        forwarded: &forwarded(request),
         user: user_header.and_then(|name| only(headers, &name)),
         authorization: only(headers, &header::AUTHORIZATION),
-    };
-    Ok(access.identify(&credentials)?)
+        session: cookie::session(headers),
+    });
+    if caller == Err(Unauthorized::Invalid) {
+        count_sign_in(request, guard)?;
+    }
+    Ok(caller?)
+}
+
+/// Counts an attempt to sign in.
+///
+/// # Errors
+///
+/// The [`Problem`] of too many attempts.
+pub(super) fn count_sign_in(request: &HttpRequest, guard: &Guard) -> Result<(), Problem> {
+    let network = guard.access().network(peer(request), &forwarded(request));
+    Ok(guard.costs().count_sign_in(network)?)
+}
+
+fn forwarded(request: &HttpRequest) -> Vec<&str> {
+    let values = request
+        .headers()
+        .get_all(HeaderName::from_static("x-forwarded-for"));
+    values
+        .map(|value| HeaderValue::to_str(value).unwrap_or_default())
+        .collect()
 }
 
 /// The other end of the connection; an address that is no client's if it has none.

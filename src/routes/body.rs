@@ -48,6 +48,21 @@ impl Bodies {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<(ChatRequest, Option<OwnedSemaphorePermit>), Problem> {
+        let (body, share) = self.json(request, payload).await?;
+        Ok((ChatRequest::from_json(&body)?, share))
+    }
+
+    /// A JSON body, as bytes, with its share of the memory.
+    ///
+    /// # Errors
+    ///
+    /// The [`Problem`] with a body that is of another type, is too large or does not arrive, or for
+    /// which there is no memory.
+    pub(super) async fn json(
+        &self,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<(BytesMut, Option<OwnedSemaphorePermit>), Problem> {
         // HTML forms cannot send this type: a page of another site needs this server's consent (CORS)
         // before its script can post here.
         if !request
@@ -63,13 +78,12 @@ impl Bodies {
             return Err(Problem::too_large());
         }
         let read = timeout(BODY_TIMEOUT, self.read(payload, announced.unwrap_or(0))).await;
-        let (body, share) = read.unwrap_or_else(|_| {
+        read.unwrap_or_else(|_| {
             Err(Problem::new(
                 Code::BadRequest,
                 "The body did not arrive in time.",
             ))
-        })?;
-        Ok((ChatRequest::from_json(&body)?, share))
+        })
     }
 
     /// Takes the memory before the bytes: of an announced body at once, of any other as it grows.

@@ -5,9 +5,11 @@ mod problem;
 mod service;
 mod extract;
 mod body;
+mod cookie;
 mod asking;
 mod events;
 mod replies;
+mod session;
 mod health;
 mod page;
 mod middleware;
@@ -43,6 +45,13 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
         web::resource("/v1/replies/{id}/events")
             .route(web::get().to(events::follow))
             .default_service(other_methods("GET")),
+    )
+    .service(
+        web::resource("/v1/session")
+            .route(web::post().to(session::sign_in))
+            .route(web::get().to(session::show))
+            .route(web::delete().to(session::sign_out))
+            .default_service(other_methods("GET, POST, DELETE")),
     )
     .service(
         web::resource("/livez")

@@ -5,7 +5,7 @@
 //!
 //! [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::{
     chat::{ChatError, MESSAGE_LIMIT},
     generation::StartError,
+    guard::{Reason, Refusal},
     store::{CreateError, Unavailable},
 };
 
@@ -68,6 +69,8 @@ pub(super) enum Code {
     Misdirected,
     /// The idempotency key belongs to another request.
     IdempotencyMismatch,
+    /// The caller asks too often, or for too much at once.
+    RateLimited,
     /// As many replies run as the server takes.
     Overloaded,
     /// The server is about to exit.
@@ -90,6 +93,7 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Draining | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -110,6 +114,14 @@ impl Problem {
             retry_after_seconds,
             allow: None,
         }
+    }
+
+    /// The same problem, with the time after which the request may succeed. It is rounded up to seconds.
+    #[must_use]
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        self.retry_after_seconds = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
+        self
     }
 
     /// What is wrong.
@@ -158,6 +170,25 @@ impl Problem {
         );
         problem.allow = Some(allow);
         problem
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let (code, detail) = match refusal.reason {
+            Reason::Requests => (Code::RateLimited, "You ask too often."),
+            Reason::TotalRequests => (Code::RateLimited, "All callers together ask too often."),
+            Reason::Replies => (Code::RateLimited, "Too many of your replies are running."),
+            Reason::TotalReplies => (
+                Code::RateLimited,
+                "Too many replies of all callers are running.",
+            ),
+            Reason::SignIns => (
+                Code::RateLimited,
+                "Too many wrong tokens came from your network.",
+            ),
+        };
+        Self::new(code, detail).retry_after(refusal.retry_after)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     event::{Created, End, ReplyId, Seq, Status},
-    generation::{self, Ask, Started},
+    generation::{self, Ask, OnEnd, Started},
     store::{self, Log, Snapshot},
     upstream::Upstream,
     viewer::OnDrain,
@@ -38,20 +38,38 @@ pub(super) async fn create(
     Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let accepted = Instant::now();
+    let costs = service.guard.costs();
+    costs.count_request(&caller)?;
     let (chat, memory) = service.bodies.chat_request(&request, payload).await?;
     let idempotency = extract::idempotency_key(&request)?.map(|key| store::Request {
         key,
         fingerprint: chat.fingerprint(),
     });
-    let ask = Ask {
-        request: chat,
-        memory,
-        owner: caller.owner(),
-        idempotency,
-        limits: service.limits.clone(),
-        accepted,
+    let owner = caller.owner();
+    let started = match costs.admit(&caller) {
+        Ok(admission) => {
+            let ask = Ask {
+                request: chat,
+                memory,
+                owner,
+                idempotency,
+                limits: service.limits.clone(),
+                accepted,
+                on_end: OnEnd(Box::new(move |_| drop(admission))),
+            };
+            generation::start(service.store.clone(), upstream.0, ask).await?
+        }
+        // A repeated POST starts nothing, and so costs nothing.
+        Err(refusal) => match idempotency {
+            Some(request) => service
+                .store
+                .existing(owner, &request)
+                .await?
+                .map(Started::Existing)
+                .ok_or(refusal)?,
+            None => return Err(refusal.into()),
+        },
     };
-    let started = generation::start(service.store.clone(), upstream.0, ask).await?;
     let (mut response, log) = match started {
         Started::New(log) => (HttpResponse::Created(), log),
         Started::Existing(log) => (HttpResponse::Ok(), log),

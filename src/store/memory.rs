@@ -123,6 +123,14 @@ impl Memory {
         Ok(Created::New(writer))
     }
 
+    /// The reply that the owner's `request` started before.
+    pub(super) fn existing(&self, owner: Owner, request: &Request) -> Option<Arc<LocalLog>> {
+        let mut state = self.shared.state.lock();
+        state.expire(self.options.retention);
+        let (id, known) = state.keys.get(&(owner, request.key.clone()))?;
+        state.find(*id).filter(|_| *known == request.fingerprint)
+    }
+
     /// Creates a reply whose events are committed by a leader.
     ///
     /// # Errors

@@ -124,6 +124,22 @@ impl Store {
         }
     }
 
+    /// The reply that the owner's `request` started before; `None` if it has started none.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if that is unknown at the moment.
+    pub async fn existing(
+        &self,
+        owner: Owner,
+        request: &Request,
+    ) -> Result<Option<Log>, Unavailable> {
+        match &self.replication {
+            Some(replication) => replication.existing(owner, request).await,
+            None => Ok(self.memory.existing(owner, request).map(Log::from)),
+        }
+    }
+
     /// The log of a reply; `None` if it is unknown or expired.
     ///
     /// # Errors

@@ -1,4 +1,7 @@
-//! What the server refuses: callers who may not ask, and requests from where they should not come.
+//! What the server refuses: callers who may not ask, requests from where they should not come, and what costs
+//! too much.
 
 mod callers;
 mod gate;
+mod limits;
+mod session;

@@ -10,7 +10,7 @@ use std::{
 
 use rasta_stream::{
     config::{Config, UpstreamConfig},
-    guard::Guard,
+    guard::{Clock, Guard},
     server::Server,
     shutdown::DrainSignal,
     simulator::{JournalEvent, Options, Pace, Record, Simulator, Steps},
@@ -20,7 +20,10 @@ use rasta_stream::{
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::client::{self, Response, soon};
+use super::{
+    client::{self, Response, soon},
+    limits,
+};
 
 /// A server under test. Dropping it stops it.
 pub struct TestApp {
@@ -43,6 +46,8 @@ pub struct Setup<'a> {
     /// Further deployments, by their names.
     pub more: &'a [&'a str],
     pub flags: &'a [&'a str],
+    /// By which sessions end and limits are renewed.
+    pub clock: Clock,
 }
 
 impl Default for Setup<'_> {
@@ -53,6 +58,7 @@ impl Default for Setup<'_> {
             endpoint: None,
             more: &[],
             flags: &[],
+            clock: Clock::default(),
         }
     }
 }
@@ -101,8 +107,11 @@ pub async fn spawn_app_with(setup: Setup<'_>) -> TestApp {
         "--azure-openai-deployment",
         setup.deployment,
     ];
+    let unlimited = limits::UNLIMITED.map(|(name, number)| limits::flag(name, number));
+    flags.extend(unlimited.iter().map(String::as_str));
     flags.extend(setup.flags);
     let mut config = Config::from_flags(flags).unwrap();
+    config.guard.clock = setup.clock;
     if let UpstreamConfig::Deployments(deployments) = &mut config.upstream {
         for name in setup.more {
             let endpoint = endpoint::resolve(&endpoint, Some(name), None).unwrap();

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod http;
+pub mod limits;
 pub mod program;
 pub mod proxy;
 pub mod redis;

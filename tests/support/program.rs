@@ -39,6 +39,7 @@ pub fn program(directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Comman
 fn program_at(program: &Path, directory: &Empty, args: &[&str], env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command.args(args).current_dir(&directory.0).env_clear();
+    command.envs(super::limits::UNLIMITED);
     command.envs(env.iter().copied());
     command
 }

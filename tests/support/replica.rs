@@ -19,7 +19,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::client::soon;
+use super::{client::soon, limits::UNLIMITED};
 
 /// A new directory in the build directory, removed on drop.
 pub struct Scratch(PathBuf);
@@ -93,6 +93,7 @@ impl Replica {
         command
             .env("STATIC_DIR", page)
             .env("PORT", port.to_string());
+        command.envs(UNLIMITED);
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

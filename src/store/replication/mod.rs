@@ -176,6 +176,23 @@ impl Replication {
         created.await.unwrap_or(Err(Unavailable.into()))
     }
 
+    /// As [`Store::existing`](super::Store::existing).
+    pub(super) async fn existing(
+        &self,
+        owner: Owner,
+        request: &Request,
+    ) -> Result<Option<Log>, Unavailable> {
+        let claim = Claim::new(ReplyId::random(), owner, request);
+        match self.claims.look_up(&claim).await {
+            Ok(Attempt::LeadsTo(id)) => {
+                let log = self.find(id).await?;
+                Ok(log.filter(|log| log.owner() == owner))
+            }
+            Ok(Attempt::Claimed | Attempt::OtherRequest | Attempt::Unknown) => Ok(None),
+            Err(_) => Err(Unavailable),
+        }
+    }
+
     async fn create_here(
         &self,
         owner: Owner,

@@ -1,0 +1,108 @@
+//! What callers may cost: how often they may ask, and how many replies they may have running.
+//!
+//! A caller's own limit counts before that of all callers, so that a caller who is refused takes nothing
+//! from the others.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use super::{
+    caller::{Caller, Network},
+    clock::Clock,
+    limits::{Limits, positive},
+    rates::{RatePerCaller, TooOften, TotalRate},
+    refusal::{Reason, Refusal, Refusals},
+    running::{NoPlace, Place, Running},
+};
+
+/// How often a network may send a wrong token, or sign in, within a minute. Stops a client that guesses.
+const SIGN_INS_LIMIT: NonZeroU32 = positive(10);
+
+/// When a caller with too many running replies should ask again. One of them may end at any time.
+const PLACE_RETRY: Duration = Duration::from_secs(5);
+
+/// What callers have cost so far.
+#[derive(Debug)]
+pub struct Costs {
+    requests: RatePerCaller,
+    total_requests: TotalRate,
+    sign_ins: RatePerCaller,
+    running: Running,
+    refusals: Refusals,
+}
+
+/// A reply that may run. It counts until this is dropped.
+#[derive(Debug)]
+pub struct Admission {
+    _place: Place,
+}
+
+impl Costs {
+    pub(super) fn new(limits: &Limits, clock: &Clock) -> Self {
+        Self {
+            requests: RatePerCaller::new(limits.requests_per_minute, clock.clone()),
+            total_requests: TotalRate::new(limits.total_requests_per_minute, clock.clone()),
+            sign_ins: RatePerCaller::new(SIGN_INS_LIMIT, clock.clone()),
+            running: Running::new(
+                limits.replies_at_once.get(),
+                limits.total_replies_at_once.get(),
+            ),
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// Counts a request for a reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the caller, or all callers together, ask too often.
+    pub fn count_request(&self, caller: &Caller) -> Result<(), Refusal> {
+        self.requests
+            .count(caller)
+            .map_err(|often| self.too_often(Reason::Requests, often))?;
+        self.total_requests
+            .count()
+            .map_err(|often| self.too_often(Reason::TotalRequests, often))
+    }
+
+    /// Counts an attempt to sign in.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if there were too many from this network.
+    pub fn count_sign_in(&self, network: Network) -> Result<(), Refusal> {
+        self.sign_ins
+            .count(&Caller::Anonymous(network))
+            .map_err(|often| self.too_often(Reason::SignIns, often))
+    }
+
+    /// Admits one more reply of a caller.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if the caller, or all callers together, have too many replies running.
+    pub fn admit(&self, caller: &Caller) -> Result<Admission, Refusal> {
+        let place = self.running.take(caller).map_err(|none| {
+            self.refusals.count(Refusal {
+                reason: match none {
+                    NoPlace::ForCaller => Reason::Replies,
+                    NoPlace::ForAll => Reason::TotalReplies,
+                },
+                retry_after: PLACE_RETRY,
+            })
+        })?;
+        Ok(Admission { _place: place })
+    }
+
+    /// How many requests were refused.
+    #[must_use]
+    pub const fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    fn too_often(&self, reason: Reason, TooOften(retry_after): TooOften) -> Refusal {
+        self.refusals.count(Refusal {
+            reason,
+            retry_after,
+        })
+    }
+}
