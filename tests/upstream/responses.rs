@@ -2,8 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::retries::notices;
 use crate::support::{
-    app::{Setup, TestApp, chunked, spawn_app_with, spawn_canned, spawn_scenario, spawn_stepped},
+    app::{
+        Setup, TestApp, chunked, requests, spawn_app_with, spawn_canned, spawn_scenario,
+        spawn_stepped,
+    },
     client::{Event, proven, text_of},
 };
 
@@ -106,6 +110,29 @@ async fn every_failed_response_fails_the_reply_with_its_code() {
             "{scenario}"
         );
     }
+}
+
+/// Rate limits inside a 200, in every form, with the wait of the head or of the sentence.
+#[actix_web::test]
+async fn a_rate_limit_inside_a_200_is_one() {
+    for scenario in [
+        "429-in-200-error-first",
+        "429-in-200-failed-first",
+        "error-flat",
+    ] {
+        // The wait is longer than the reply may take, so that it fails at once.
+        let app = spawn_scenario(scenario, &[PIN, "--max-reply-seconds=2"]).await;
+        let events = app.stream("river").await.rest().await;
+        let error = &proven(&events)["error"];
+        assert_eq!(error["code"], "rate_limited", "{scenario}");
+        assert_eq!(error["retry_after_ms"], 4000, "{scenario}");
+    }
+    let (app, events) = played("busy-in-200").await;
+    assert_eq!(end(&events)["status"], "completed");
+    assert_eq!(notices(&events).len(), 1);
+    assert_eq!(requests(&app.simulator.journal().records()).len(), 2);
+    let (_app, events) = played("failed-uncoded").await;
+    assert_eq!(end(&events)["error"]["code"], "upstream_error");
 }
 
 #[actix_web::test]

@@ -68,6 +68,18 @@ fn delta(model: &str) -> String {
     format!("data: {chunk}\n\n")
 }
 
+/// The events of a response of the Responses API: some text, and then these.
+fn events(echo: &str, events: &[Value]) -> String {
+    let delta = json!({
+        "type": "response.output_text.delta", "item_id": echo, "output_index": 0, "delta": REPLY,
+    });
+    [&[delta], events]
+        .concat()
+        .iter()
+        .map(|event| format!("data: {event}\n\n"))
+        .collect()
+}
+
 /// Every form of a refusal, under every status that means something.
 fn refusals() -> Vec<Case> {
     let bodies: [fn(&str) -> String; 6] = [
@@ -114,7 +126,7 @@ fn refusals() -> Vec<Case> {
 
 /// Every form in which a response fails once it has begun, or before it has a head.
 fn streams() -> Vec<Case> {
-    let streams: [Named<String>; 14] = [
+    let streams: [Named<String>; 19] = [
         ("error object", |echo| {
             format!("data: {}\n\n", json!({"error": error(echo)}))
         }),
@@ -142,6 +154,40 @@ fn streams() -> Vec<Case> {
         ("nested error of the Responses API", |echo| {
             let nested = json!({"type": "error", "error": error(echo), "sequence_number": 1});
             format!("event: error\ndata: {nested}\n\n")
+        }),
+        ("response failed without a reason", |echo| {
+            let response = json!({"id": echo, "model": echo, "instructions": echo});
+            events(
+                echo,
+                &[json!({"type": "response.failed", "response": response})],
+            )
+        }),
+        ("response incomplete for an unknown reason", |echo| {
+            let details = json!({"reason": echo});
+            let response = json!({"model": echo, "incomplete_details": details});
+            events(
+                echo,
+                &[json!({"type": "response.incomplete", "response": response})],
+            )
+        }),
+        ("delta of another type", |echo| {
+            let delta = json!({echo: echo});
+            events(
+                echo,
+                &[json!({"type": "response.output_text.delta", "delta": delta})],
+            )
+        }),
+        ("event of an unknown type", |echo| {
+            events(
+                echo,
+                &[json!({"type": echo, "delta": echo, "response": echo})],
+            )
+        }),
+        ("text in an unknown part", |echo| {
+            let message = json!({"type": "message", "content": [{"type": echo, "value": echo}]});
+            let response = json!({"output": [message], "model": echo});
+            let completed = json!({"type": "response.completed", "response": response});
+            format!("event: {echo}\ndata: {completed}\n\n")
         }),
         ("finish reason error", |echo| {
             let choice = json!({"delta": {"content": ""}, "finish_reason": "error", "error": echo});
@@ -327,9 +373,14 @@ async fn ask(addr: SocketAddr, case: usize) -> (Vec<Event>, Value) {
 
 /// Runs every case against the program, and looks at all that it lets out.
 async fn nothing_leaks(how: Authorization, format: &str) {
+    nothing_leaks_over("auto", how, format).await;
+}
+
+async fn nothing_leaks_over(api: &str, how: Authorization, format: &str) {
     let mut env = environment(how).await;
+    env.push(("AZURE_OPENAI_API".to_owned(), api.to_owned()));
     env.push(("LOG_FORMAT".to_owned(), format.to_owned()));
-    let serving = Serving::start(&format!("leaks-{how:?}-{format}"), &borrowed(&env));
+    let serving = Serving::start(&format!("leaks-{api}-{how:?}-{format}"), &borrowed(&env));
     let addr = serving.addr;
     // One after the other: a failure opens the circuit for the replies that run beside it.
     for (number, (name, _)) in cases().iter().enumerate() {
@@ -393,6 +444,12 @@ async fn an_upstream_that_echoes_a_bearer_key_puts_nothing_in_the_log() {
 async fn an_upstream_that_echoes_an_entra_token_puts_nothing_in_the_log() {
     nothing_leaks(Authorization::Entra, "text").await;
     nothing_leaks(Authorization::Entra, "json").await;
+}
+
+#[actix_web::test]
+async fn an_upstream_that_echoes_over_the_responses_api_puts_nothing_in_the_log() {
+    nothing_leaks_over("responses", Authorization::ApiKey, "text").await;
+    nothing_leaks_over("responses", Authorization::Entra, "json").await;
 }
 
 #[actix_web::test]
