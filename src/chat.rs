@@ -4,11 +4,15 @@
 //! user's. It never holds a system prompt, so no caller can replace ours. This module knows nothing
 //! of HTTP or of the format that upstream expects.
 
+mod strict_json;
+
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use self::strict_json::Strict;
 
 /// The most messages in one request. Stops a body of a hundred thousand tiny messages, each of
 /// which would cost tokens upstream.
@@ -53,6 +57,14 @@ pub enum ChatError {
     /// Not JSON.
     #[error("The body is not valid JSON: see line {line}, column {column}.")]
     NotJson {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// JSON in which an object has a field twice.
+    #[error("The body has a field twice: see line {line}, column {column}.")]
+    RepeatedField {
         /// Counted from 1.
         line: usize,
         /// Counted from 1.
@@ -125,10 +137,13 @@ impl ChatRequest {
     /// The first violation of the contract. [`ChatError::TooManyMessages`] is about size, every
     /// other one about form.
     pub fn from_json(body: &[u8]) -> Result<Self, ChatError> {
-        let value = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
-            ChatError::NotJson {
-                line: error.line(),
-                column: error.column(),
+        let Strict(value) = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            // Any value will do, so this is the only thing that can be wrong with the data itself.
+            if error.is_data() {
+                ChatError::RepeatedField { line, column }
+            } else {
+                ChatError::NotJson { line, column }
             }
         })?;
         let Value::Object(mut fields) = value else {

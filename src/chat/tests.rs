@@ -44,6 +44,14 @@ fn errors_name_the_problem_and_repeat_nothing_of_the_body() {
             "The body is not valid JSON: see line 1, column 10.",
         ),
         ("", "The body is not valid JSON: see line 1, column 0."),
+        (
+            r#"{"prompt":"a","prompt":"b"}"#,
+            "The body has a field twice: see line 1, column 27.",
+        ),
+        (
+            r#"{"messages":[{"role":"user","r\u006fle":"user","content":"a"}]}"#,
+            "The body has a field twice: see line 1, column 46.",
+        ),
         ("[]", "The body must be a JSON object."),
         ("{}", "Send either \"prompt\" or \"messages\", not both."),
         (

@@ -6,9 +6,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The name of a reply, and the right to read it: 122 random bits in a version 4 UUID.
+///
+/// It has one spelling, so that what is in front of the server can compare, count and mask ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct ReplyId(Uuid);
+
+/// Not a reply's id, or not in its one spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of a reply: 32 lower-case hexadecimal digits with hyphens")]
+pub struct NotAnId;
 
 impl ReplyId {
     /// Draws a new id from the operating system's random source.
@@ -39,10 +46,27 @@ impl fmt::Debug for ReplyId {
 }
 
 impl FromStr for ReplyId {
-    type Err = uuid::Error;
+    type Err = NotAnId;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let id = Uuid::try_parse(text).map(Self).map_err(|_| NotAnId)?;
+        let spelling = id.0.hyphenated();
+        let is_spelled_so = spelling.encode_lower(&mut Uuid::encode_buffer()) == text;
+        is_spelled_so.then_some(id).ok_or(NotAnId)
+    }
+}
+
+impl TryFrom<String> for ReplyId {
+    type Error = NotAnId;
+
+    fn try_from(text: String) -> Result<Self, NotAnId> {
+        text.parse()
+    }
+}
+
+impl From<ReplyId> for String {
+    fn from(id: ReplyId) -> Self {
+        id.to_string()
     }
 }
 

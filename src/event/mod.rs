@@ -29,7 +29,7 @@ pub use self::{
         StopReason, Timing, TokenUsage, Usage,
     },
     error::{ErrorCode, ReplyError},
-    id::{ReplyId, Seq},
+    id::{NotAnId, ReplyId, Seq},
     pad::Padding,
     reply_event::{Notice, NoticeCode, ReplyEvent, Why},
     transcript::Transcript,

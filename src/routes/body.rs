@@ -63,13 +63,8 @@ impl Bodies {
         request: &HttpRequest,
         payload: Payload,
     ) -> Result<(BytesMut, Option<OwnedSemaphorePermit>), Problem> {
-        // HTML forms cannot send this type: a page of another site needs this server's consent (CORS)
-        // before its script can post here.
-        if !request
-            .content_type()
-            .eq_ignore_ascii_case(ContentType::json().essence_str())
-        {
-            let detail = "Send the body with Content-Type: application/json.";
+        if !is_json(request) {
+            let detail = "Send the body with Content-Type: application/json, in UTF-8.";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
         let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -133,6 +128,19 @@ impl Bodies {
         let bytes = u32::try_from(bytes).ok()?;
         Arc::clone(&self.0).try_acquire_many_owned(bytes).ok()
     }
+}
+
+/// HTML forms cannot send this type: a page of another site needs this server's consent (CORS) before
+/// its script can post here.
+fn is_json(request: &HttpRequest) -> bool {
+    let is_one = request.headers().get_all(header::CONTENT_TYPE).count() == 1;
+    let Ok(Some(mime)) = request.mime_type() else {
+        return false;
+    };
+    let is_utf8 = mime
+        .get_param("charset")
+        .is_none_or(|charset| charset == "utf-8");
+    is_one && is_utf8 && mime.essence_str() == ContentType::json().essence_str()
 }
 
 #[cfg(test)]

@@ -13,16 +13,16 @@ use crate::{event::Seq, store::IdempotencyKey};
 ///
 /// # Errors
 ///
-/// The [`Problem`] with a malformed key.
+/// The [`Problem`] with a malformed key, or with several.
 pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = request.headers().get("idempotency-key") else {
+    let name = HeaderName::from_static("idempotency-key");
+    let Some(value) = only(request.headers(), &name) else {
         return Ok(None);
     };
-    let key = value.to_str().ok().and_then(IdempotencyKey::parse);
-    key.map(Some).ok_or_else(|| {
+    IdempotencyKey::parse(value).map(Some).ok_or_else(|| {
         Problem::new(
             Code::BadRequest,
-            "An Idempotency-Key is 16 to 128 visible ASCII characters.",
+            "One Idempotency-Key of 16 to 128 visible ASCII characters is allowed.",
         )
     })
 }
@@ -32,18 +32,23 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<Idempotenc
 ///
 /// # Errors
 ///
-/// The [`Problem`] with a cursor that is not a decimal number.
+/// The [`Problem`] with a cursor that is not a decimal number, or with several.
 pub(super) fn cursor(request: &HttpRequest) -> Result<Seq, Problem> {
-    let header = match request.headers().get("last-event-id") {
-        Some(value) => Some(value.to_str().map_err(|_| bad_cursor())?.to_owned()),
-        None => None,
+    let name = HeaderName::from_static("last-event-id");
+    let headers: Vec<_> = request.headers().get_all(&name).collect();
+    let header = match headers[..] {
+        [] => None,
+        [header] => Some(header.to_str().map_err(|_| bad_cursor())?.to_owned()),
+        _ => return Err(bad_cursor()),
     };
-    let text = header.filter(|text| !text.is_empty()).or_else(|| {
-        url::form_urlencoded::parse(request.query_string().as_bytes())
-            .find(|(name, _)| name == "after")
-            .map(|(_, value)| value.into_owned())
-    });
-    match text.as_deref() {
+    let mut after = url::form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name == "after")
+        .map(|(_, value)| value.into_owned());
+    let (first, second) = (after.next(), after.next());
+    if second.is_some() {
+        return Err(bad_cursor());
+    }
+    match header.filter(|text| !text.is_empty()).or(first).as_deref() {
         None | Some("") => Ok(Seq::ZERO),
         Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
             text.parse().map(Seq).map_err(|_| bad_cursor())
@@ -55,7 +60,7 @@ pub(super) fn cursor(request: &HttpRequest) -> Result<Seq, Problem> {
 fn bad_cursor() -> Problem {
     Problem::new(
         Code::BadCursor,
-        "Last-Event-ID and after take a decimal number.",
+        "Last-Event-ID and after take one decimal number.",
     )
 }
 
@@ -138,6 +143,11 @@ mod tests {
             assert_eq!(cursor_of(None, &format!("?{query}")), None, "for {bad}");
         }
         assert_eq!(cursor_of(Some("abc"), "?after=3"), None);
+        assert_eq!(cursor_of(Some("1"), "?after=3&after=4"), None);
+        let twice = TestRequest::default()
+            .append_header(("last-event-id", "1"))
+            .append_header(("last-event-id", "1"));
+        assert!(cursor(&twice.to_http_request()).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod body;
 mod cookie;
 mod asking;
 mod events;
+mod snapshot;
 mod replies;
 mod session;
 mod health;
@@ -26,6 +27,7 @@ pub use self::{
     middleware::{default_headers, problems_only},
     page::{NoIndex, Page},
     service::{Provider, Service},
+    snapshot::Snapshots,
 };
 
 /// Adds every route.

@@ -100,7 +100,7 @@ pub(super) async fn snapshot(
     Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let log = service.log(&id, &caller).await?;
-    snapshot_response(HttpResponse::Ok(), &log).await
+    snapshot_response(HttpResponse::Ok(), &log, &service).await
 }
 
 /// Stops a reply. Stopping one that has ended changes nothing.
@@ -119,7 +119,7 @@ pub(super) async fn stop(
     // how the reply ended; if it takes longer, the answer says `running`.
     let mut reader = log.reader();
     let _ = timeout(STOP_TIMEOUT, reader.read_after(Seq(u64::MAX))).await;
-    snapshot_response(HttpResponse::Accepted(), &log).await
+    snapshot_response(HttpResponse::Accepted(), &log, &service).await
 }
 
 /// A reply's status: `running`, or one of the three ways to end.
@@ -158,14 +158,12 @@ impl StartedBody {
     }
 }
 
+/// A snapshot without its texts.
 #[derive(Serialize)]
-struct SnapshotBody {
+struct SnapshotHead {
     id: ReplyId,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<State>,
-    text: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    reasoning: String,
     last_event_id: Seq,
     created: Created,
     /// Has a `status` of its own.
@@ -176,17 +174,22 @@ struct SnapshotBody {
 async fn snapshot_response(
     mut response: HttpResponseBuilder,
     log: &Log,
+    service: &Service,
 ) -> Result<HttpResponse, Problem> {
     let Snapshot { content, last } = log.snapshot().await?;
-    Ok(response.insert_header(no_store()).json(SnapshotBody {
+    let head = SnapshotHead {
         id: log.id(),
         status: content.end.is_none().then_some(State::RUNNING),
-        text: content.text,
-        reasoning: content.reasoning,
         last_event_id: last,
         created: log.created(),
         end: content.end,
-    }))
+    };
+    let mut texts = vec![("text", content.text)];
+    if !content.reasoning.is_empty() {
+        texts.push(("reasoning", content.reasoning));
+    }
+    response.insert_header(no_store());
+    service.snapshots.respond(response, &head, texts)
 }
 
 fn path(log: &Log) -> String {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{body::Bodies, problem::Problem};
+use super::{body::Bodies, problem::Problem, snapshot::Snapshots};
 use crate::{
     generation::Limits,
     guard::{Caller, Guard},
@@ -25,6 +25,8 @@ pub struct Service {
     pub ping: Duration,
     /// The memory for the bodies of requests.
     pub bodies: Bodies,
+    /// The memory for the texts of snapshots.
+    pub snapshots: Snapshots,
     /// Who generates the replies.
     pub provider: Provider,
     /// Tells streams whose clients resume by themselves to leave for another replica.

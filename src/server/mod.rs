@@ -29,7 +29,7 @@ use self::{backend::Backend, descriptors::Descriptors, page_url::page_url};
 use crate::{
     config::Config,
     guard::{Guard, OpenToAll},
-    routes::{self, Bodies, Page, Provider, Service},
+    routes::{self, Bodies, Page, Provider, Service, Snapshots},
     shutdown::{self, DrainSignal, Topology},
     simulator::Simulator,
     store::{self, Store},
@@ -86,6 +86,7 @@ impl Server {
             store: store(options, config.replication.as_ref()).await?,
             guard,
             bodies: Bodies::default(),
+            snapshots: Snapshots::default(),
             limits: config.limits.clone(),
             ping: config.ping_interval,
             provider,

@@ -1,13 +1,13 @@
 //! The replies that this process writes, in its memory: found by id, evicted by age and by count.
 //!
 //! There are three limits: a reply is evicted `RETENTION_SECONDS` after its end; at most
-//! `MAX_REPLIES` are kept, and the one that ended first is evicted to make room; and all ended logs
-//! together stay below [`MAX_LOG_BYTES`]. A running reply is never evicted. A viewer that is reading
+//! `MAX_REPLIES` are kept, and the one that ended first is evicted to make room; and the logs that
+//! are kept share [`MAX_LOG_BYTES`] with those that run. A running reply is never evicted. A viewer that is reading
 //! a reply keeps its log until it is done.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -23,11 +23,12 @@ use super::{
     local_log::{Commit, LocalLog, StopRequest},
     options::Options,
     owner::Owner,
-    writer::{Created, OnEnd, Writer},
+    writer::{Created, OnEnd, RunningBytes, Writer},
 };
 use crate::event::ReplyId;
 
-/// The most memory that the logs of ended replies may take together, in bytes. Stops ten thousand
+/// The most memory that all logs may take together, in bytes. Ended ones make room, and once the
+/// running ones alone take it, no reply starts. Stops ten thousand
 /// replies of the largest size from needing more than a machine has. [`Writer`] counts what the
 /// allocator takes, about 80 bytes an event beside the event itself; a test compares the count with
 /// the growth of a process that writes 100,000 small events.
@@ -48,6 +49,7 @@ struct Shared {
     state: Mutex<State>,
     /// The number of running replies.
     running: watch::Sender<usize>,
+    running_bytes: RunningBytes,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +87,7 @@ impl Memory {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 running: watch::Sender::new(0),
+                running_bytes: RunningBytes::default(),
             }),
         }
     }
@@ -153,15 +156,25 @@ impl Memory {
         if state.draining {
             return Err(CreateError::Draining);
         }
-        if state.running.len() >= self.options.max_running {
+        let running_bytes = &self.shared.running_bytes;
+        let running = running_bytes.load(Ordering::Relaxed);
+        if state.running.len() >= self.options.max_running || running >= MAX_LOG_BYTES {
             return Err(CreateError::Full);
         }
+        state.make_room_for(running);
         while state.running.len() + state.ended.len() >= self.options.max_replies {
             state.evict_oldest().ok_or(CreateError::Full)?;
         }
         let shared = Arc::clone(&self.shared);
         let on_end = OnEnd(Box::new(move |bytes| shared.ended(id, bytes)));
-        let writer = Writer::open(id, owner, commit, self.options.padding, on_end);
+        let writer = Writer::open(
+            id,
+            owner,
+            commit,
+            self.options.padding,
+            Arc::clone(running_bytes),
+            on_end,
+        );
         let log = Arc::clone(writer.log());
         state.running.insert(id, Reply { log, key });
         self.shared.running.send_replace(state.running.len());
@@ -226,7 +239,9 @@ impl Memory {
         let mut tick = interval(self.options.retention.min(SWEEP_INTERVAL));
         loop {
             tick.tick().await;
-            self.shared.state.lock().expire(self.options.retention);
+            let mut state = self.shared.state.lock();
+            state.expire(self.options.retention);
+            state.make_room_for(self.shared.running_bytes.load(Ordering::Relaxed));
         }
     }
 }
@@ -240,7 +255,7 @@ impl Shared {
             state.ended_bytes += bytes;
             state.order.push_back((Instant::now(), id));
         }
-        while state.ended_bytes > MAX_LOG_BYTES && state.evict_oldest().is_some() {}
+        state.make_room_for(self.running_bytes.load(Ordering::Relaxed));
         self.running.send_replace(state.running.len());
     }
 }
@@ -260,6 +275,12 @@ impl State {
         {
             self.evict_oldest();
         }
+    }
+
+    /// Evicts ended replies until all logs together have their memory, of which the running ones take
+    /// `running` bytes.
+    fn make_room_for(&mut self, running: usize) {
+        while self.ended_bytes + running > MAX_LOG_BYTES && self.evict_oldest().is_some() {}
     }
 
     /// Evicts the reply that ended first; `None` if none has ended.

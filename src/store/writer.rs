@@ -4,7 +4,13 @@
 //! wake-up. A writer never waits: replication reads from the log, which is bounded, and the log is
 //! its queue. A writer that is dropped before its `end` appends one itself, so every reply has one.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
 
@@ -30,6 +36,9 @@ pub enum Created {
 /// A callback for the `end` of a reply, with the memory that its log takes.
 pub(super) struct OnEnd(pub(super) Box<dyn FnOnce(usize) + Send>);
 
+/// The memory that the logs of all running replies take together, in bytes.
+pub(super) type RunningBytes = Arc<AtomicUsize>;
+
 impl fmt::Debug for OnEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OnEnd")
@@ -46,6 +55,7 @@ pub struct Writer {
     last: Seq,
     /// The memory that the log takes.
     log_bytes: usize,
+    running_bytes: RunningBytes,
     transcript: Transcript,
     /// Scratch space: the batch that is being encoded, and where each of its events ends.
     encoded: Vec<u8>,
@@ -59,6 +69,7 @@ impl Writer {
         owner: Owner,
         commit: Commit,
         padding: Padding,
+        running_bytes: RunningBytes,
         on_end: OnEnd,
     ) -> Self {
         let created = event::Created::now();
@@ -68,6 +79,7 @@ impl Writer {
             padding,
             last: Seq::ZERO,
             log_bytes: 0,
+            running_bytes,
             transcript: Transcript::default(),
             encoded: Vec::new(),
             ends: Vec::new(),
@@ -108,7 +120,9 @@ impl Writer {
             .map(|to| batch.slice(std::mem::replace(&mut from, *to)..*to));
         self.log.append(encoded)?;
         self.last = Seq(self.last.0 + events.len() as u64);
-        self.log_bytes += footprint(batch.len(), events.len());
+        let bytes = footprint(batch.len(), events.len());
+        self.log_bytes += bytes;
+        self.running_bytes.fetch_add(bytes, Ordering::Relaxed);
         for event in events {
             match event {
                 ReplyEvent::Delta { text } => self.transcript.append(text),
@@ -132,6 +146,9 @@ impl Writer {
             return;
         };
         let end = self.encode(&[ReplyEvent::End(end)]);
+        // The `end` is counted with those that have ended.
+        self.running_bytes
+            .fetch_sub(self.log_bytes, Ordering::Relaxed);
         self.log_bytes += footprint(end.len(), 1);
         // An error means that the log already has the `end` of another replica.
         let _ = self.log.append_end(end);

@@ -67,6 +67,17 @@ impl Cause {
             os_error: error.raw_os_error(),
         }
     }
+
+    /// Whether this process is the one that failed: neither it nor the machine has a descriptor for
+    /// another connection.
+    pub(super) fn is_out_of_descriptors(&self) -> bool {
+        /// ENFILE, EMFILE
+        const NUMBERS: [i32; 2] = [23, 24];
+        let Self::Io { os_error, .. } = self else {
+            return false;
+        };
+        cfg!(unix) && os_error.is_some_and(|number| NUMBERS.contains(&number))
+    }
 }
 
 impl From<&'static str> for Cause {

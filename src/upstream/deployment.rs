@@ -37,6 +37,8 @@ use super::{
 };
 use crate::{chat::ChatRequest, event::ErrorCode};
 
+/// How long a reply waits after this process had no file descriptor for its connection.
+const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(250);
 /// Bounds the body of a refusal; after that its status must do.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most that is read of a refusal's body. Stops an error page from filling the memory.
@@ -318,6 +320,12 @@ impl Permit<'_> {
                 deployment.close_circuit();
                 Attempt::Opened(reply)
             }
+            // A deployment is not asked less for what this process lacks.
+            Err(fault) if fault.cause.is_out_of_descriptors() => Attempt::Busy(Busy {
+                until: Instant::now() + DESCRIPTORS_PAUSE,
+                fault,
+                contact: Contact::Asked,
+            }),
             Err(fault) if fault.is_retryable() => Attempt::Busy(deployment.busy(fault)),
             Err(fault) => {
                 match Evidence::of(&fault) {

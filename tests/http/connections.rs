@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::support::{
     app::spawn_app,
-    client::{self, soon},
+    client::{self, proven, soon},
     program::Serving,
 };
 
@@ -132,6 +132,45 @@ async fn without_descriptors_new_callers_are_refused_politely_and_the_server_rec
     let (code, log) = serving.finish();
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("upstream failed"), "{log}");
+}
+
+#[actix_web::test]
+async fn a_deployment_is_not_blamed_for_descriptors_that_are_missing_here() {
+    let serving = Serving::start("blame", &[("WORKERS", "1")]);
+    let mut stream = TcpStream::connect(serving.addr).await.unwrap();
+    ask(&mut stream).await;
+    let set_limit = |limit: &str| {
+        let pid = serving.pid().to_string();
+        let set = Command::new("prlimit")
+            .args(["--pid", &pid, limit])
+            .status();
+        assert!(set.unwrap().success());
+    };
+    // None is left; the connection that is open stays.
+    set_limit("--nofile=3:");
+    let body = r#"{"prompt":"river"}"#;
+    let request = format!(
+        "POST /v1/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: text/event-stream\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    soon("the end", stream.read_to_string(&mut response))
+        .await
+        .unwrap();
+    assert!(response.contains("upstream_unavailable"), "{response}");
+    set_limit("--nofile=1024:");
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "text/event-stream"),
+    ];
+    let mut reply = client::send(serving.addr, "POST", "/v1/replies", &headers, Some(body)).await;
+    let events = reply.rest().await;
+    assert_eq!(proven(&events)["status"], "completed");
+    serving.signal("-TERM");
+    let (_, log) = serving.finish();
+    assert!(!log.contains("circuit opened"), "{log}");
 }
 
 #[actix_web::test]

@@ -4,6 +4,7 @@
 mod connections;
 mod contract;
 mod drain;
+mod hostile;
 mod lifetime;
 mod page;
 mod resume;

@@ -114,6 +114,29 @@ async fn the_oldest_ended_replies_make_room_for_bytes_and_their_eviction_is_told
     assert_eq!(kept, [false, false, true]);
 }
 
+#[tokio::test]
+async fn running_logs_count_and_once_they_take_all_memory_no_reply_starts() {
+    let store = store(10);
+    let Memory { shared, .. } = &store.memory;
+    let ended = store.writer().await;
+    let id = ended.log().id();
+    ended.end(end());
+    assert_eq!(shared.running_bytes.load(Ordering::Relaxed), 0);
+    let running = store.writer().await;
+    assert!(shared.running_bytes.load(Ordering::Relaxed) > 0);
+    shared
+        .running_bytes
+        .fetch_add(MAX_LOG_BYTES, Ordering::Relaxed);
+    let refused = store.create(Owner::Anyone, None).await;
+    assert!(matches!(refused, Err(CreateError::Full)));
+    running.end(end());
+    assert!(store.find(id).await.unwrap().is_none(), "it made room");
+    shared
+        .running_bytes
+        .fetch_sub(MAX_LOG_BYTES, Ordering::Relaxed);
+    assert_eq!(shared.running_bytes.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_key_lives_as_long_as_its_reply() {
     let store = store(10);

@@ -36,6 +36,7 @@ fn written(batch: usize, text: &str) -> (Arc<LocalLog>, usize) {
         Owner::Anyone,
         Commit::OnAppend,
         Padding::ToClass,
+        RunningBytes::default(),
         on_end,
     );
     let text = text.to_owned();
