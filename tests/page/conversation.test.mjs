@@ -1,30 +1,29 @@
-/** The conversation: what is saved of it, and what of it is sent. */
+/** The conversation: its versions, and what of it is sent. */
 
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { Storage, load } from "./modules.mjs";
+import { load } from "./modules.mjs";
 
-const { Conversation, MAX_BODY_BYTES, isBlank } = await load("conversation.js");
+const { CONTINUE_PROMPT, Conversation, MAX_BODY_BYTES, isBlank } = await load("conversation.js");
 
 /** A conversation with these exchanges; the last one is the new prompt. */
 function conversation(...exchanges) {
   const made = new Conversation();
-  made.exchanges = exchanges.map(([prompt, text = "", more]) => ({ prompt, text, ...more }));
+  for (const [prompt, text = "", more] of exchanges) {
+    Object.assign(made.add(prompt, made.path().at(-1)?.key ?? null), { text, ...more });
+  }
   return made;
 }
 
 function requestOf(made) {
-  const { body, ...rest } = made.request(made.exchanges.at(-1));
+  const { body, ...rest } = made.request(made.path().at(-1));
   return { messages: JSON.parse(body).messages, body, ...rest };
 }
 
+const prompts = (made) => made.path().map(({ prompt }) => prompt);
 const contents = (messages) => messages.map(({ content }) => content);
 const bytes = (text) => new TextEncoder().encode(text).length;
-
-beforeEach(() => {
-  globalThis.sessionStorage = new Storage();
-});
 
 test("a request holds the conversation so far and the new prompt", () => {
   const { messages, trimmed, fits } = requestOf(conversation(["one", "ein"], ["two", "zwei"], ["three"]));
@@ -72,7 +71,7 @@ test("a request is never longer than the server accepts, whatever its characters
 });
 
 test("a prompt that is too long by itself is said not to fit", () => {
-  const longest = "a".repeat(MAX_BODY_BYTES - bytes('{"messages":[{"role":"user","content":""}]}'));
+  const longest = "a".repeat(MAX_BODY_BYTES - bytes('{"messages":[{"role":"user","content":""}],"idle_reader_seconds":600}'));
   assert.equal(requestOf(conversation([longest])).fits, true);
   assert.equal(requestOf(conversation([`${longest}a`])).fits, false);
 });
@@ -82,67 +81,61 @@ test("half a surrogate pair is replaced before it is sent", () => {
   assert.deepEqual(contents(messages), ["one\ufffd", "\ufffdein", "two"]);
 });
 
-test("what was saved is loaded again", () => {
-  const made = conversation(["one", "ein", { id: "7", deltas: 3 }], ["two", "zwei"]);
-  made.save();
-  const loaded = new Conversation();
-  loaded.load();
-  assert.deepEqual(loaded.exchanges, made.exchanges);
-  made.forget();
-  loaded.load();
-  assert.deepEqual(loaded.exchanges, []);
+test("a reply that continues another is asked for with what there was and a request to go on", () => {
+  const made = conversation(["one", "ein"], ["two", "zwei "]);
+  const [, cut] = made.path();
+  const longer = made.add(cut.prompt, cut.parent, cut.before + cut.text);
+  made.replace(cut, longer);
+  assert.deepEqual(made.path().map(({ before, text }) => before + text), ["ein", "zwei "]);
+  const { messages } = requestOf(made);
+  assert.deepEqual(contents(messages), ["one", "ein", "two", "zwei ", CONTINUE_PROMPT]);
+  longer.text = "drei";
+  made.add("three", longer.key);
+  assert.deepEqual(contents(requestOf(made).messages), ["one", "ein", "two", "zwei drei", "three"]);
 });
 
-test("the newest exchanges are saved, up to two million characters", () => {
-  const made = conversation(...Array.from({ length: 5 }, (_, index) => [`${index}`, "a".repeat(600_000)]));
-  made.save();
-  const loaded = new Conversation();
-  loaded.load();
-  assert.deepEqual(loaded.exchanges.map(({ prompt }) => prompt), ["2", "3", "4"]);
+test("a version takes the place of another, which stays available with what follows it", () => {
+  const made = conversation(["one", "ein"], ["two", "zwei"]);
+  const [first] = made.path();
+  const other = made.add("uno", null);
+  assert.deepEqual(prompts(made), ["uno"]);
+  assert.deepEqual(made.versions(other), [first, other]);
+  made.choose(first);
+  assert.deepEqual(prompts(made), ["one", "two"]);
+  made.choose(other);
+  made.remove(other);
+  assert.deepEqual(prompts(made), ["one", "two"]);
 });
 
-test("the newest exchange is saved however long it is", () => {
-  const made = conversation(["old"], ["new", "a".repeat(2_500_000)]);
-  made.save();
-  const loaded = new Conversation();
-  loaded.load();
-  assert.deepEqual(loaded.exchanges.map(({ prompt }) => prompt), ["new"]);
+test("a conversation is named by its first prompt", () => {
+  const made = conversation([` ${"a".repeat(200)}`], ["two"]);
+  assert.equal(made.meta.first, "a".repeat(80));
 });
 
-test("what was saved and is no conversation is ignored", () => {
-  for (const [saved, prompts] of [
-    ["{", []],
-    ["7", []],
-    ["null", []],
-    ['[null, {"prompt": "one", "text": ""}]', []],
-    ['[{"prompt": 1, "text": ""}, {"prompt": "one"}, {"prompt": "two", "text": ""}]', ["two"]],
-  ]) {
-    new Conversation().save();
-    const [name] = sessionStorage.items.keys();
-    sessionStorage.setItem(name, saved);
-    const loaded = new Conversation();
-    loaded.load();
-    assert.deepEqual(loaded.exchanges.map(({ prompt }) => prompt), prompts, saved);
-  }
+test("what another tab has saved is taken over, except for the replies that this tab follows", () => {
+  const made = conversation(["one", "ein"], ["two", "zw"]);
+  const [first, second] = made.path();
+  const elsewhere = new Conversation(structuredClone(made.meta), structuredClone(made.exchanges));
+  elsewhere.exchanges[0].text = "eins";
+  elsewhere.exchanges[1].text = "old";
+  elsewhere.add("three", second.key);
+  made.merge(elsewhere, (key) => key === second.key);
+  assert.deepEqual(prompts(made), ["one", "two", "three"]);
+  assert.deepEqual([first.text, second.text], ["eins", "zw"]);
+  assert.equal(made.path()[0], first, "the same object");
+
+  // What the other tab has removed goes, except for what runs here.
+  const emptied = new Conversation(structuredClone(made.meta), []);
+  made.merge(emptied, (key) => key === first.key);
+  assert.deepEqual(made.exchanges, [first]);
 });
 
-test("a conversation that storage has no room for is forgotten and not left outdated", () => {
-  globalThis.sessionStorage = new Storage(100);
-  const made = conversation(["one"]);
-  made.save();
-  assert.equal(sessionStorage.items.size, 1);
-  made.exchanges[0].text = "a".repeat(100);
-  made.save();
-  assert.equal(sessionStorage.items.size, 0);
-});
-
-test("without storage nothing fails", () => {
-  delete globalThis.sessionStorage;
-  const made = conversation(["one", "ein"]);
-  made.save();
-  made.forget();
-  made.load();
-  assert.deepEqual(made.exchanges, []);
+test("a damaged tree ends and does not loop", () => {
+  const made = conversation(["one"], ["two"]);
+  const [first, second] = made.path();
+  first.parent = second.key;
+  assert.deepEqual(made.path(), []);
+  assert.ok(made.request(second).fits);
 });
 
 test("blank is what the server takes for blank", () => {

@@ -97,7 +97,7 @@ export class Source extends EventTarget {
   }
 }
 
-/** A `sessionStorage` that holds so many characters. */
+/** A `Storage` that holds so many characters. */
 export class Storage {
   items = new Map();
 

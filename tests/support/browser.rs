@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, key::Key, wd::Capabilities};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    key::Key,
+    wd::{Capabilities, WindowHandle},
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -59,8 +63,10 @@ pub struct Reply {
     pub proof: Option<String>,
     pub text: String,
     pub words: String,
-    /// What the button offers.
+    /// The next step that is offered first.
     pub offer: Option<String>,
+    /// Which version it is, as in "2/3", if there are several.
+    pub version: Option<String>,
 }
 
 impl Reply {
@@ -70,8 +76,9 @@ impl Reply {
         if (!reply) return null;
         const { reply: id, status, outcome, proof } = reply.dataset;
         const text = (part) => reply.querySelector(part).textContent;
-        const offer = reply.querySelector('.action').hidden ? null : text('.action');
-        return { count: all.length, id, status, outcome, proof, text: text('.text'), words: text('.words'), offer };
+        const offer = reply.querySelector('.action')?.textContent ?? null;
+        const version = reply.querySelector('.versions').hidden ? null : text('.version');
+        return { count: all.length, id, status, outcome, proof, text: text('.text'), words: text('.words'), offer, version };
     ";
 
     pub fn is_being_written(&self) -> bool {
@@ -135,6 +142,29 @@ impl Page {
     pub async fn click(&self, selector: &str) {
         let element = self.client.find(Locator::Css(selector)).await.unwrap();
         element.click().await.unwrap();
+    }
+
+    /// Runs a script that ends by calling `done`; gives what it passed.
+    pub async fn run_async(&self, script: &str) -> Value {
+        let script = format!("const done = arguments[arguments.length - 1]; {script}");
+        self.client
+            .execute_async(&script, Vec::new())
+            .await
+            .unwrap()
+    }
+
+    /// Presses keys where the focus is.
+    pub async fn press(&self, keys: &str) {
+        let focused = self.client.active_element().await.unwrap();
+        focused.send_keys(keys).await.unwrap();
+    }
+
+    /// Opens another tab of the same browser, and goes there.
+    pub async fn open_tab(&self, url: &str) -> WindowHandle {
+        let tab = self.client.new_window(true).await.unwrap().handle;
+        self.client.switch_to_window(tab.clone()).await.unwrap();
+        self.client.goto(url).await.unwrap();
+        tab
     }
 
     pub async fn run(&self, script: &str) -> Value {

@@ -1,4 +1,4 @@
-/** The client: starting a reply, and following it through whatever happens to its connection. */
+/** Following a reply through whatever happens to its connection. */
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -6,7 +6,8 @@ import { afterEach, beforeEach, test } from "node:test";
 
 import { Clock, Source, load } from "./modules.mjs";
 
-const { RequestError, Viewer, newKey, startReply, stopReply } = await load("replies.js");
+const { GONE } = await load("snapshot.js");
+const { Viewer } = await load("viewer.js");
 
 const PATHS = { events: "/v1/replies/7/events", self: "/v1/replies/7" };
 
@@ -184,14 +185,20 @@ test("a ping tells whether an event was lost", async () => {
   assert.equal(Source.newest.after, "3");
 });
 
-test("a connection that is silent for three pings is replaced by one from the cursor on", () => {
-  const { of } = following("one ");
-  const silent = Source.newest;
-  clock.advance(29_000);
-  assert.equal(Source.newest, silent);
-  clock.advance(11_000);
-  assert.equal(silent.readyState, Source.CLOSED);
-  assert.deepEqual([Source.all.length, Source.newest.after, of("reconnecting").length], [2, "2", 1]);
+test("a connection that is silent for one and a half pings is replaced by one from the cursor on", () => {
+  for (const ping of [10_000, 2_000]) {
+    Viewer.pingIntervalMs = ping;
+    Source.all = [];
+    const { of, viewer } = following("one ");
+    const silent = Source.newest;
+    clock.advance(1.5 * ping);
+    assert.equal(Source.newest, silent);
+    clock.advance(1_000);
+    assert.equal(silent.readyState, Source.CLOSED);
+    assert.deepEqual([Source.all.length, Source.newest.after, of("reconnecting").length], [2, "2", 1]);
+    viewer.close();
+  }
+  Viewer.pingIntervalMs = 10_000;
 });
 
 test("pings keep a silent connection", () => {
@@ -225,11 +232,10 @@ test("a snapshot is asked for until it comes", async () => {
 
 test("a reply that is gone ends as failed with the text that had come", async () => {
   const { viewer, end: told } = following("one ");
-  answers = [json({ code: "reply_not_found", detail: "gone" }, 404)];
+  answers = [json({ code: "not_found", detail: "gone" }, 404)];
   Source.newest.fail(Source.CLOSED);
   const [end, proof] = await told();
-  assert.deepEqual([end.status, end.error.code, end.error.retryable, proof], ["failed", "reply_not_found", true, "unchecked"]);
-  assert.match(end.error.message, /no longer on the server/);
+  assert.deepEqual([end.status, end.error.code, end.error.retryable, proof], ["failed", GONE, true, "unchecked"]);
   assert.equal(viewer.text, "one ");
 });
 
@@ -311,60 +317,57 @@ test("a look at the connection ends the wait before the next attempt", async () 
   assert.equal(requests.length, 2);
 });
 
-test("a POST without an answer is sent once more with its key", async () => {
-  const started = { id: "7", ...PATHS };
-  answers = [new TypeError("cut"), json(started, 201)];
-  const reply = startReply('{"prompt":"river"}', "a-key");
-  await settle(5_000);
-  assert.deepEqual(await reply, started);
-  assert.deepEqual(
-    requests.map(({ method, headers, body }) => [method, headers["Idempotency-Key"], body]),
-    Array(2).fill(["POST", "a-key", '{"prompt":"river"}']),
-  );
-
-  answers = [new TypeError("cut"), new TypeError("cut"), json(started, 201)];
-  const refused = assert.rejects(startReply("{}", "b-key"), (error) => error.status === 0 && error.outcomeUnknown);
-  await settle(5_000);
-  await refused;
+test("polling closes the stream and shows what each snapshot adds, without a word of reconnecting", async () => {
+  const { viewer, appended, of } = following("one ");
+  answers = [snapshotOf("one two ", 3), snapshotOf("one two three", 4)];
+  viewer.poll(10_000);
+  assert.equal(Source.newest.readyState, Source.CLOSED);
+  await settle(9_999);
+  assert.equal(requests.length, 0);
+  await settle(1);
+  assert.deepEqual(appended(), ["one ", "two "]);
+  await settle(10_000);
+  assert.deepEqual(appended(), ["one ", "two ", "three"]);
+  assert.deepEqual([Source.all.length, of("reconnecting")], [1, []]);
 });
 
-test("a refusal is told in the server's words and not tried again", async () => {
-  answers = [json({ code: "rate_limited", detail: "Too many.", retry_after_ms: 1500 }, 429)];
-  await assert.rejects(startReply("{}", "a-key"), { message: "Too many.", status: 429, code: "rate_limited", retryAfterMs: 1500 });
-  assert.equal(requests.length, 1);
+test("a poll that fails is told, and told again once it works", async () => {
+  const { viewer, of } = following("one ");
+  viewer.poll(10_000);
+  const connected = of("connected").length;
+  answers = [new TypeError("cut"), snapshotOf("one two", 3)];
+  await settle(10_000);
+  assert.equal(of("reconnecting").length, 1);
+  await settle(2_000);
+  assert.deepEqual([viewer.text, of("connected").length > connected], ["one two", true]);
 });
 
-test("an error page of a proxy is told by its status", async () => {
-  answers = [new Response("<html>", { status: 502, statusText: "Bad Gateway" })];
-  await assert.rejects(startReply("{}", "a-key"), { message: "The server answered 502 Bad Gateway.", status: 502 });
+test("a poll shows the end", async () => {
+  const { viewer, end } = following("one ");
+  viewer.poll(10_000);
+  answers = [snapshotOf("one two", 4, endOf("one two"))];
+  await settle(10_000);
+  assert.deepEqual((await end())[1], "sha256");
 });
 
-test("a stop outlives the page and is tried three times", async () => {
-  answers = [new TypeError("cut"), new TypeError("cut"), json({ status: "stopped" }, 202)];
-  const stopped = stopReply(PATHS.self);
-  await settle(5_000);
-  assert.equal((await stopped).status, "stopped");
-  assert.deepEqual(requests.map(({ method, keepalive }) => [method, keepalive]), Array(3).fill(["DELETE", true]));
+test("after polling, the stream continues at the cursor of the last snapshot", async () => {
+  const { viewer, appended } = following("one ");
+  viewer.poll(10_000);
+  answers = [snapshotOf("one two ", 3)];
+  await settle(10_000);
+  viewer.follow();
+  assert.deepEqual([Source.all.length, Source.newest.after], [2, "3"]);
+  Source.newest.send(4, "delta", { text: "three" });
+  assert.deepEqual(appended(), ["one ", "two ", "three"]);
+  await settle(20_000);
+  assert.equal(requests.length, 1, "the timer of the polls is gone");
 });
 
-test("an error knows whether the request may have been carried out and whether to try again", () => {
-  for (const [status, outcomeUnknown, final] of [
-    [0, true, false],
-    [400, false, true],
-    [404, false, true],
-    [408, false, false],
-    [425, false, false],
-    [429, false, false],
-    [500, true, false],
-    [503, true, false],
-  ]) {
-    const error = new RequestError("why", { status });
-    assert.deepEqual([error.outcomeUnknown, error.final], [outcomeUnknown, final], String(status));
-  }
-});
-
-test("a key is 128 random bits in hexadecimal", () => {
-  const keys = new Set(Array.from({ length: 100 }, newKey));
-  assert.equal(keys.size, 100);
-  for (const key of keys) assert.match(key, /^[0-9a-f]{32}$/);
+test("a page that returns to a polled reply asks at once", async () => {
+  const { viewer } = following("one ");
+  viewer.poll(10_000);
+  answers = [snapshotOf("one two", 3)];
+  viewer.checkConnection();
+  await settle();
+  assert.equal(viewer.text, "one two");
 });
