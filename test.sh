@@ -38,7 +38,6 @@ readonly OPENAI_SDK_VERSION=3.54.0
 readonly OPENAI_NODE_SDK_VERSION=6.49.0
 readonly AI_SDK_VERSION=6.0.325
 readonly AI_SDK_AZURE_VERSION=3.0.128
-readonly COMMONMARK_VERSION=0.31.2
 readonly KUBERNETES_VALIDATE_VERSION=1.37.0
 
 # All that follows relies on the place, also where the caller keeps build output elsewhere.
@@ -46,7 +45,6 @@ export CARGO_TARGET_DIR="$PWD/target"
 readonly TOOLS=target/tools
 readonly SDK_VENV=target/sdk-venv
 readonly SDK_NODE=target/sdk-node
-readonly PAGE_TOOLS=target/page-tools
 readonly MANIFESTS_VENV=target/manifests-venv
 # Where Debian has nginx, and where an ordinary user does not look.
 PATH="$PATH:/usr/sbin"
@@ -167,11 +165,6 @@ install_node_sdk() {
     "@ai-sdk/azure@$AI_SDK_AZURE_VERSION"
 }
 
-# The specification of Markdown and its reference implementation.
-install_page_tools() {
-  install_from_npm "$PAGE_TOOLS" "commonmark-spec@$COMMONMARK_VERSION" "commonmark@$COMMONMARK_VERSION"
-}
-
 # Suites that need a browser or nginx, that put a replica under load, or that wait for the kernel's or
 # upstream's time-outs.
 readonly SLOW_SUITES=(
@@ -186,6 +179,8 @@ run_tests() {
 }
 
 check_page() { node --test tests/page/*.test.mjs; }
+
+check_page_types() { target/page-tools/node_modules/.bin/tsc -p tests/page/tsconfig.json; }
 
 install_packages
 check_toolchain
@@ -204,10 +199,11 @@ fi
 # The SDK check takes the program that the tests have built. A `cargo build` of its own would
 # compile many dependencies again, with the features they have without the dev-dependencies.
 step cargo clippy --all-targets --locked -- -D warnings
+step tests/page/tools.sh
 step run_tests
 step check_page
-step install_page_tools
 step node --test tests/page/commonmark.mjs
+step check_page_types
 RUSTDOCFLAGS="-D warnings" step cargo doc --no-deps --locked --document-private-items
 step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream

@@ -149,6 +149,7 @@ export class ReplyView {
     this.#done = true;
     const exchange = this.#exchange;
     const kind = kindOf(exchange);
+    const notice = this.#run?.state.notice;
     // Without a run, another tab has received the text.
     if (!this.#run) this.replace(exchange.before + exchange.text);
     this.flush();
@@ -161,7 +162,7 @@ export class ReplyView {
     this.#article.removeAttribute("aria-busy");
     find("use", SVGUseElement, this.#article).setAttribute("href", `#shape-${kind}`);
     write(this.#words, outcomeWords(exchange));
-    this.#showNotice(exchange.proof === "mismatch" ? words.mismatch : "");
+    this.#showNotice(exchange.proof === "mismatch" ? words.mismatch : notice ? noticeWords(notice) : "");
     this.tools.end();
   }
 

@@ -40,6 +40,8 @@ export const TRIMMED = "history_trimmed";
 const WITHDRAWN = "withdrawn";
 /** Notices of a wait, which are obsolete once words arrive. */
 const TEMPORARY_NOTICES = ["retrying", "other_deployment"];
+/** A notice that says the same as its outcome. */
+const EMPTY = "empty_reply";
 
 /** A reply from its prompt to its end. */
 export class Run {
@@ -228,7 +230,9 @@ export class Run {
     const leftOut = isUnrepeatable(end, viewer.text);
     Object.assign(this.exchange, { end: endOf(end), proof, deltas, retryAt, text: viewer.text, reasoning: viewer.reasoning, leftOut });
     this.#save();
-    this.#set({ phase: "ended", problem: null });
+    const { notice } = this.state;
+    const isObsolete = [...TEMPORARY_NOTICES, EMPTY].includes(notice?.code ?? "");
+    this.#set({ phase: "ended", problem: null, notice: isObsolete ? null : notice });
   }
 
   /** @param {unknown} error */

@@ -1,5 +1,6 @@
 //! The page as a reader meets it, in a real browser.
 
+mod access;
 mod controls;
 mod conversations;
 mod crowd;

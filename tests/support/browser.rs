@@ -182,11 +182,13 @@ impl Page {
     /// Waits until an element is shown; gives its text as a reader sees it.
     pub async fn shown_text(&self, selector: &str) -> String {
         eventually(selector, async || {
-            let element = self.client.find(Locator::Css(selector)).await.unwrap();
-            if element.is_displayed().await.unwrap() {
-                Ok(element.text().await.unwrap())
-            } else {
-                Err("an element that is not shown")
+            // It may not exist yet, or be replaced while it is looked at.
+            match self.client.find(Locator::Css(selector)).await {
+                Err(_) => Err("no such element"),
+                Ok(element) => match element.is_displayed().await {
+                    Ok(true) => element.text().await.map_err(|_| "an element that is gone"),
+                    _ => Err("an element that is not shown"),
+                },
             }
         })
         .await
