@@ -1,6 +1,6 @@
-/** The tab's title and icon: they tell a reader who is elsewhere how the reply stands. */
+/** The title and icon of the tab, which tell a reader who is elsewhere how the reply is, and the heading of the page. */
 
-import { find } from "./dom.js";
+import { find, write } from "./dom.js";
 import { words } from "./words.js";
 
 const TITLE_CHARS = 40;
@@ -10,6 +10,7 @@ const TITLE_CHARS = 40;
 /** The title and icon of the tab. */
 export class Tab {
   #icon = find("link[rel=icon]", HTMLLinkElement);
+  #heading = find("#subject", HTMLElement);
   /** @type {State} */
   #state = "idle";
   #subject = "";
@@ -29,6 +30,7 @@ export class Tab {
     const unseen = state === "writing" || document.hidden;
     this.#state = unseen ? state : "idle";
     this.#subject = subject;
+    write(this.#heading, subject || words.brand);
     const short = subject.slice(0, TITLE_CHARS);
     const title = this.#state === "idle" ? short : words.title[this.#state](short);
     document.title = short === "" ? words.brand : `${title} – ${words.brand}`;

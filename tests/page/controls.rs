@@ -213,7 +213,7 @@ async fn the_keys_are_listed_on_a_question_mark_and_one_begins_a_conversation() 
     );
     let keys = format!("{}k", char::from(Key::Control));
     page.press(&keys).await;
-    page.shown_text("#welcome h1").await;
+    page.shown_text("#welcome .name").await;
     assert_eq!(page.run("return document.activeElement.id").await, "prompt");
     page.close().await;
 }

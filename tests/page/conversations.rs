@@ -15,7 +15,7 @@ async fn with_two() -> (TestApp, Page) {
     page.resize(1280).await;
     for prompt in [PROMPT, OTHER] {
         page.click(".drawer .new-chat").await;
-        page.shown_text("#welcome h1").await;
+        page.shown_text("#welcome .name").await;
         page.submit(prompt).await;
         page.reply("the end", Reply::has_ended).await;
     }

@@ -92,7 +92,7 @@ async fn a_reply_goes_on_while_another_conversation_is_shown() {
     page.reply("first words", Reply::is_being_written).await;
     page.run("document.querySelector('.drawer .new-chat').click()")
         .await;
-    page.shown_text("#welcome h1").await;
+    page.shown_text("#welcome .name").await;
     let list = page.shown_text("#conversations").await;
     assert!(list.contains(PROMPT), "{list:?}");
     let dots = "return document.querySelectorAll('#conversations .dot').length";
