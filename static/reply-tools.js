@@ -42,12 +42,12 @@ export class ReplyTools {
     this.#article = article;
     this.#exchange = exchange;
     this.#actions = actions;
-    this.#offers = find(".offers", HTMLElement, article);
+    this.#offers = find(".tools .offers", HTMLElement, article);
     this.#wait = find(".wait", HTMLElement, article);
-    this.#copy = find(".copy", HTMLButtonElement, article);
+    this.#copy = find(".tools .copy", HTMLButtonElement, article);
     this.#copy.addEventListener("click", () => this.#copyText());
-    find(".previous", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, -1));
-    find(".next", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, 1));
+    find(".tools .previous", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, -1));
+    find(".tools .next", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, 1));
   }
 
   /** While a reply is written, there is no next step. */
@@ -71,8 +71,8 @@ export class ReplyTools {
   /** The reply has ended: shows its figures. */
   end() {
     const figures = figuresOf(this.#exchange).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
-    find(".figures", HTMLElement, this.#article).replaceChildren(...figures);
-    find(".details", HTMLElement, this.#article).hidden = figures.length === 0;
+    find(".tools .figures", HTMLElement, this.#article).replaceChildren(...figures);
+    find(".tools .details", HTMLElement, this.#article).hidden = figures.length === 0;
     this.#copy.hidden = this.#exchange.before + this.#exchange.text === "";
     this.#offered = null;
   }
@@ -96,7 +96,7 @@ export class ReplyTools {
    * @param {number} count
    */
   showVersion(number, count) {
-    const versions = find(".versions", HTMLElement, this.#article);
+    const versions = find(".tools .versions", HTMLElement, this.#article);
     versions.hidden = count < 2;
     const label = find(".version", HTMLElement, versions);
     write(label, words.version(number, count));

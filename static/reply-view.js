@@ -6,8 +6,8 @@
 
 import { countdown } from "./clock.js";
 import { find, write } from "./dom.js";
+import { createRenderer } from "./markdown.js";
 import { kindOf } from "./outcome.js";
-import { createRenderer } from "./plain.js";
 import { ReplyTools } from "./reply-tools.js";
 import { noticeWords, outcomeWords, progressOf } from "./spoken.js";
 import { spellWait, words } from "./words.js";

@@ -2,10 +2,9 @@
  * A block of code in the document: its language, a button that copies it, and the code, which scrolls in itself.
  */
 
-const COPY = "Copy";
-const COPIED = "Copied";
-const NOT_COPIED = "Not copied";
-const CODE = "Code";
+import { copy } from "../clipboard.js";
+import { words } from "../words.js";
+
 /** How long the button says what it did. */
 const OUTCOME_MS = 2_000;
 
@@ -26,7 +25,7 @@ export function codeBlock(language) {
   // Without it, the keyboard could not scroll a long line.
   pre.tabIndex = 0;
   pre.setAttribute("role", "region");
-  pre.setAttribute("aria-label", language === "" ? CODE : `${CODE}: ${language}`);
+  pre.setAttribute("aria-label", language === "" ? words.code : `${words.code}: ${language}`);
   pre.append(code);
 
   const label = element("span", "language");
@@ -42,30 +41,15 @@ export function codeBlock(language) {
 function copyButton(text) {
   const button = element("button", "copy");
   button.type = "button";
-  button.textContent = COPY;
+  button.textContent = words.actions.copy;
   let timer;
   button.addEventListener("click", async () => {
-    const isCopied = await copy(text);
-    button.textContent = isCopied ? COPIED : NOT_COPIED;
+    const isCopied = await copy(text.data);
+    button.textContent = isCopied ? words.actions.copied : words.actions.notCopied;
     clearTimeout(timer);
-    timer = setTimeout(() => (button.textContent = COPY), OUTCOME_MS);
+    timer = setTimeout(() => (button.textContent = words.actions.copy), OUTCOME_MS);
   });
   return button;
-}
-
-/**
- * Copies the code. A page without TLS has no clipboard; there the code is selected and copied as by the keyboard.
- *
- * @returns {Promise<boolean>} Whether it is in the clipboard.
- */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text.data);
-    return true;
-  } catch {
-    getSelection().selectAllChildren(text.parentNode);
-    return document.execCommand("copy");
-  }
 }
 
 function element(name, className) {

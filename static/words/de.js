@@ -99,6 +99,7 @@ export default {
   actions: {
     copy: "Kopieren",
     copied: "Kopiert",
+    notCopied: "Nicht kopiert",
     again: "Neu antworten",
     tryAgain: "Noch einmal",
     sendAgain: "Noch einmal senden",
@@ -112,6 +113,7 @@ export default {
   versionSpoken: (number, count) => `Fassung ${number} von ${count}`,
   againIn: (wait) => `Neuer Versuch möglich in ${wait}.`,
 
+  code: "Code",
   reasoning: "Gedankengang",
   details: "Einzelheiten",
   figures: { first: "Erste Worte", total: "Insgesamt", tokens: "Tokens", deltas: "Stücke", model: "Modell" },

@@ -98,6 +98,7 @@ export default {
   actions: {
     copy: "Copy",
     copied: "Copied",
+    notCopied: "Not copied",
     again: "Regenerate",
     tryAgain: "Try again",
     sendAgain: "Send again",
@@ -111,6 +112,7 @@ export default {
   versionSpoken: (/** @type {number} */ number, /** @type {number} */ count) => `Version ${number} of ${count}`,
   againIn: (/** @type {string} */ wait) => `You can try again in ${wait}.`,
 
+  code: "Code",
   reasoning: "Reasoning",
   details: "Details",
   figures: { first: "First words", total: "Total", tokens: "Tokens", deltas: "Pieces", model: "Model" },

@@ -107,17 +107,20 @@ async fn model_output_is_text_and_never_markup() {
     page.submit(HOSTILE).await;
     let shown = page.reply("the end", Reply::has_ended).await;
     assert_eq!(shown.status, "completed");
-    assert_eq!(shown.text, HOSTILE);
+    assert!(shown.text.contains("<img src=x onerror="), "{}", shown.text);
     assert_eq!(page.text("#transcript .prompt .text").await, HOSTILE);
-    let elements = "return document.querySelectorAll('#transcript .text *').length";
-    assert_eq!(page.run(elements).await, 0, "the texts hold elements");
+    // Only Markdown's own, without attributes that load or run anything.
+    let elements = "return [...document.querySelectorAll('#transcript .text *')].map(({ localName, attributes }) =>
+        [localName, ...[...attributes].map(({ name }) => name)].join(' '))";
+    let rendered = json!(["p", "code dir", "strong"]);
+    assert_eq!(page.run(elements).await, rendered);
     let title = page.client.title().await.unwrap();
     assert_ne!(title, "taken", "a script has run");
     // A reload shows it by another way.
     page.client.refresh().await.unwrap();
     let shown = page.reply("the end", Reply::has_ended).await;
-    assert_eq!(shown.text, HOSTILE);
-    assert_eq!(page.run(elements).await, 0, "the texts hold elements");
+    assert!(shown.text.contains("<img src=x onerror="));
+    assert_eq!(page.run(elements).await, rendered);
     page.close().await;
 }
 

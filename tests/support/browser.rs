@@ -76,9 +76,14 @@ impl Reply {
         if (!reply) return null;
         const { reply: id, status, outcome, proof } = reply.dataset;
         const text = (part) => reply.querySelector(part).textContent;
+        // What was rendered, as the text that it was: verse has paragraphs and lines.
+        const lines = (node) => [...node.childNodes].map((inner) =>
+            inner.nodeName === 'BR' ? '\n' : inner.nodeType === Node.TEXT_NODE ? inner.data : lines(inner)).join('');
+        const source = [...reply.querySelector('.text').childNodes].map((block) =>
+            block.nodeType === Node.TEXT_NODE ? block.data : lines(block)).join('\n\n');
         const offer = reply.querySelector('.action')?.textContent ?? null;
         const version = reply.querySelector('.versions').hidden ? null : text('.version');
-        return { count: all.length, id, status, outcome, proof, text: text('.text'), words: text('.words'), offer, version };
+        return { count: all.length, id, status, outcome, proof, text: source, words: text('.words'), offer, version };
     ";
 
     pub fn is_being_written(&self) -> bool {
@@ -215,7 +220,10 @@ impl Page {
                 return Err(None);
             };
             let text = app.snapshot(&reply.path()).await["text"].clone();
-            if reply.text == text && reply.text.len() > before.len() {
+            // The end of a line is shown once the next one begins.
+            if text.as_str().map(str::trim_end) == Some(&reply.text)
+                && reply.text.len() > before.len()
+            {
                 Ok(reply)
             } else {
                 Err(Some((reply, text)))
