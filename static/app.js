@@ -7,6 +7,7 @@ import { Chat } from "./chat.js";
 import { find, make, write } from "./dom.js";
 import { showReadiness } from "./readiness.js";
 import { connectShortcuts } from "./shortcuts.js";
+import { connectSignIn } from "./sign-in.js";
 import { Sidebar } from "./sidebar.js";
 import { Stage } from "./stage.js";
 import { Tab } from "./tab.js";
@@ -34,6 +35,7 @@ connectStorageNotice();
 connectNavigation();
 connectLifecycle();
 connectShortcuts({ escape, newChat });
+connectSignIn(() => chat.runs.checkConnections(true));
 showReadiness();
 // Unless the reader was faster.
 idFromAddress().then((id) => {

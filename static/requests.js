@@ -7,6 +7,9 @@ const MAX_BACKOFF_MS = 30_000;
 
 /** @typedef {{id: string, events: string, self: string}} Started A reply that exists on the server. */
 
+/** Fires `refused` when the server asks to sign in. */
+export const access = new EventTarget();
+
 /** The server refused a request, or did not answer it (`status` 0). */
 export class RequestError extends Error {
   /**
@@ -123,6 +126,7 @@ export function parse(json) {
  */
 async function errorOf(response) {
   const problem = parse(await response.text().catch(() => "")) ?? {};
+  if (response.status === 401) access.dispatchEvent(new Event("refused"));
   const after = Number(response.headers.get("Retry-After"));
   return new RequestError(problem.detail ?? "", {
     status: response.status,

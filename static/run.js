@@ -43,6 +43,9 @@ const TEMPORARY_NOTICES = ["retrying", "other_deployment"];
 /** A notice that says the same as its outcome. */
 const EMPTY = "empty_reply";
 
+/** A browser that crashes loses at most what arrived since. */
+const SAVE_INTERVAL_MS = 5_000;
+
 /** A reply from its prompt to its end. */
 export class Run {
   /** @type {Set<Observer>} */
@@ -52,6 +55,7 @@ export class Run {
   #viewer = null;
   /** How the viewer is to follow: 0 streams. @type {number} */
   #pollIntervalMs = 0;
+  #savedAt = Date.now();
   /** @type {State} */
   state = { phase: "sending", connected: true, stopping: false, notice: null, problem: null, heardAt: Date.now() };
 
@@ -140,7 +144,8 @@ export class Run {
 
   /** @param {boolean} [lost] See {@link Viewer.checkConnection}. */
   checkConnection(lost) {
-    if (this.state.phase === "unsent" && this.state.problem?.error.status === 0) this.send();
+    // What was refused for lack of a network or of a sign-in can be sent now.
+    if (this.state.phase === "unsent" && [0, 401].includes(this.state.problem?.error.status ?? -1)) this.send();
     this.#viewer?.checkConnection(lost);
   }
 
@@ -172,9 +177,7 @@ export class Run {
   /** Saves the text so far and closes the connection, because the page is left. */
   leave() {
     if (!this.#viewer) return;
-    this.exchange.text = this.#viewer.text;
-    this.exchange.reasoning = this.#viewer.reasoning;
-    this.#save();
+    this.#saveText();
     this.#viewer.pause();
   }
 
@@ -215,6 +218,7 @@ export class Run {
   /** @param {() => void} tell */
   #heard(tell) {
     tell();
+    if (Date.now() - this.#savedAt > SAVE_INTERVAL_MS) this.#saveText();
     this.state.heardAt = Date.now();
     if (TEMPORARY_NOTICES.includes(this.state.notice?.code ?? "")) this.#set({ notice: null });
   }
@@ -240,6 +244,13 @@ export class Run {
     if (!(error instanceof RequestError)) throw error;
     this.#set({ phase: "unsent", problem: problemOf(error), notice: null, stopping: false });
     this.exchange.stopped = false;
+  }
+
+  #saveText() {
+    this.#savedAt = Date.now();
+    this.exchange.text = this.#viewer?.text ?? "";
+    this.exchange.reasoning = this.#viewer?.reasoning ?? "";
+    this.#save();
   }
 
   #save() {

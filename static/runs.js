@@ -1,5 +1,6 @@
 /** All replies that run in this tab, whichever conversation is shown. */
 
+import { keepTexts, keptText } from "./drafts.js";
 import { Run } from "./run.js";
 
 /** @typedef {import("./types.js").Exchange} Exchange */
@@ -31,6 +32,8 @@ export class Runs {
    * @param {Exchange} exchange
    */
   add(conversation, exchange) {
+    const kept = keptText(exchange.key);
+    if (kept && kept.text.length > exchange.text.length) Object.assign(exchange, kept);
     const run = new Run(conversation, exchange, this.#archive);
     this.#runs.set(exchange.key, run);
     run.observe({ changed: this.#changed });
@@ -59,7 +62,9 @@ export class Runs {
 
   /** Saves what the next visit needs. */
   leave() {
-    for (const run of this.all()) run.leave();
+    const left = this.all().filter(({ isActive }) => isActive);
+    for (const run of left) run.leave();
+    keepTexts(Object.fromEntries(left.map(({ exchange: { key, text, reasoning = "" } }) => [key, { text, reasoning }])));
   }
 
   /** @param {boolean} [lost] See {@link Run.checkConnection}. */

@@ -52,7 +52,7 @@ export class Stage {
     // A fast reader types before the first conversation is loaded.
     const typed = this.#hasOpened ? "" : this.composer.draft;
     this.#hasOpened = true;
-    this.composer.draft = typed || (kept.draft ?? "");
+    if (typed === "") this.composer.draft = kept.draft ?? "";
     if (hasText) this.#scroll.restore(kept.place ?? null);
     else this.#scroll.reset();
   }

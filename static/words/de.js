@@ -152,6 +152,16 @@ export default {
     help: "Diese Hilfe",
   },
 
+  signIn: {
+    title: "Anmelden",
+    help: "Dieser Server verlangt ein Zugangstoken. Die Person, die ihn betreibt, hat deines.",
+    token: "Zugangstoken",
+    submit: "Anmelden",
+    signOut: "Abmelden",
+    wrong: "Dieses Token ist hier nicht bekannt. Bitte prüfe es.",
+    tooMany: "Zu viele Versuche. Bitte warte eine Minute.",
+  },
+
   announce: {
     waiting: "Wartet auf die Antwort.",
     reconnecting: "Verbindet neu.",

@@ -151,6 +151,16 @@ export default {
     help: "This help",
   },
 
+  signIn: {
+    title: "Sign in",
+    help: "This server asks for an access token. The person who runs it has yours.",
+    token: "Access token",
+    submit: "Sign in",
+    signOut: "Sign out",
+    wrong: "This token is not known here. Please check it.",
+    tooMany: "Too many attempts. Please wait a minute.",
+  },
+
   announce: {
     waiting: "Waiting for the reply.",
     reconnecting: "Reconnecting.",

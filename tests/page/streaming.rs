@@ -112,7 +112,7 @@ async fn model_output_is_text_and_never_markup() {
     // Only Markdown's own, without attributes that load or run anything.
     let elements = "return [...document.querySelectorAll('#transcript .text *')].map(({ localName, attributes }) =>
         [localName, ...[...attributes].map(({ name }) => name)].join(' '))";
-    let rendered = json!(["p", "code dir", "strong"]);
+    let rendered = json!(["p", "a", "code dir", "strong"]);
     assert_eq!(page.run(elements).await, rendered);
     let title = page.client.title().await.unwrap();
     assert_ne!(title, "taken", "a script has run");

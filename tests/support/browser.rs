@@ -78,9 +78,9 @@ impl Reply {
         const text = (part) => reply.querySelector(part).textContent;
         // What was rendered, as the text that it was: verse has paragraphs and lines.
         const lines = (node) => [...node.childNodes].map((inner) =>
-            inner.nodeName === 'BR' ? '\n' : inner.nodeType === Node.TEXT_NODE ? inner.data : lines(inner)).join('');
+            inner.nodeName === 'BR' ? '\\n' : inner.nodeType === Node.TEXT_NODE ? inner.data : lines(inner)).join('');
         const source = [...reply.querySelector('.text').childNodes].map((block) =>
-            block.nodeType === Node.TEXT_NODE ? block.data : lines(block)).join('\n\n');
+            block.nodeType === Node.TEXT_NODE ? block.data : lines(block)).join('\\n\\n');
         const offer = reply.querySelector('.action')?.textContent ?? null;
         const version = reply.querySelector('.versions').hidden ? null : text('.version');
         return { count: all.length, id, status, outcome, proof, text: source, words: text('.words'), offer, version };
@@ -232,17 +232,26 @@ impl Page {
         .await
     }
 
-    /// Ends the browser, in whose console there must be neither an error nor a breach of the
-    /// content security policy.
-    pub async fn close(self) {
+    /// Empties the console. The browser reports each request that fails there; the page did nothing wrong.
+    pub async fn forget_console(&self) {
+        self.console().await;
+    }
+
+    async fn console(&self) -> Value {
         let session = self.client.session_id().await.unwrap().unwrap();
         let path = format!("/session/{session}/se/log");
         let answer = self
             .driver
             .ask("POST", &path, r#"{"type":"browser"}"#)
             .unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["value"], json!([]), "the browser's console");
+        let mut answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["value"].take()
+    }
+
+    /// Ends the browser, in whose console there must be neither an error nor a breach of the
+    /// content security policy.
+    pub async fn close(self) {
+        assert_eq!(self.console().await, json!([]), "the browser's console");
         self.client.close().await.unwrap();
     }
 }
