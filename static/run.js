@@ -36,8 +36,9 @@ import { Viewer } from "./viewer.js";
 export const TOO_LONG = "prompt_too_long";
 /** The notice of a prompt that was sent without the oldest part of its conversation. */
 export const TRIMMED = "history_trimmed";
-/** The notice of text that the content filter took back. */
+/** The notices of text that the content filter took back, and of text that the model's service corrected. */
 const WITHDRAWN = "withdrawn";
+const CORRECTED = "corrected";
 /** Notices of a wait, which are obsolete once words arrive. */
 const TEMPORARY_NOTICES = ["retrying", "other_deployment"];
 /** A notice that says the same as its outcome. */
@@ -199,7 +200,7 @@ export class Run {
         appended: (text) => this.#heard(() => this.#tell("appended", text)),
         replaced: (text, why) => {
           this.#heard(() => this.#tell("replaced", exchange.before + text));
-          if (why !== undefined) this.#set({ notice: { code: WITHDRAWN, message: "" } });
+          if (why !== undefined) this.#set({ notice: { code: why === "correction" ? CORRECTED : WITHDRAWN, message: "" } });
         },
         reasoned: (reasoning) => this.#tell("reasoned", reasoning),
         noticed: (notice) => this.#set({ notice }),

@@ -89,6 +89,7 @@ export default {
     history_trimmed: "Das Gespräch ist lang; gesendet wurde nur sein neuester Teil.",
     reasoning_trimmed: "Der Gedankengang des Modells war zu lang, um ihn ganz zu zeigen.",
     empty_reply: "Das Modell hat ohne Text geantwortet.",
+    corrected: "Der gezeigte Text wurde berichtigt.",
     withdrawn: "Ein Teil des gezeigten Textes wurde zurückgenommen.",
     retrying: "Das Modell ist beschäftigt.",
     other_deployment: "Das Modell ist beschäftigt; ein anderes wird gefragt.",

@@ -88,6 +88,7 @@ export default {
     history_trimmed: "This conversation is long, so only its newest part was sent.",
     reasoning_trimmed: "The model's reasoning was too long to show in full.",
     empty_reply: "The model answered with no text.",
+    corrected: "The text shown here has been corrected.",
     withdrawn: "Some of the text shown here has been withdrawn.",
     retrying: "The model is busy.",
     other_deployment: "The model is busy; another one is asked.",
