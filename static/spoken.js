@@ -40,7 +40,8 @@ export function outcomeWords(exchange) {
     case "stopped":
       return exchange.stopped ? words.outcomes.stopped : words.outcomes.stoppedElsewhere;
     case "filtered":
-      return exchange.end?.error?.code === "prompt_filtered" ? words.outcomes.promptFiltered : words.outcomes.filtered;
+      if (exchange.end?.error?.code === "prompt_filtered") return words.outcomes.promptFiltered;
+      return exchange.text === "" ? words.outcomes.filtered : words.outcomes.filteredPart;
     case "failed":
       return failureWords(exchange.end?.error);
     default:

@@ -53,6 +53,7 @@ export default {
     unread: "Angehalten, während du weg warst",
     length: "An der Längengrenze abgeschnitten",
     filtered: "Der Inhaltsfilter hat diese Antwort zurückgenommen.",
+    filteredPart: "Der Inhaltsfilter hat diese Antwort abgebrochen.",
     promptFiltered: "Der Inhaltsfilter hat diese Nachricht nicht durchgelassen. Bitte formuliere sie anders.",
     gone: "Der Rest dieser Antwort ist nicht mehr gespeichert.",
   },

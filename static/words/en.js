@@ -52,6 +52,7 @@ export default {
     unread: "Paused while you were away",
     length: "Cut off at the length limit",
     filtered: "The content filter took this reply back.",
+    filteredPart: "The content filter cut this reply off.",
     promptFiltered: "The content filter did not let this message through. Please reword it.",
     gone: "The rest of this reply is no longer kept.",
   },

@@ -30,7 +30,7 @@ test("each outcome has a kind, words and next steps", () => {
     [ended({ status: "stopped", reason: "viewer" }, ""), "stopped", /another tab/, ["again"]],
     [ended(failed("prompt_filtered"), ""), "filtered", /reword/, ["edit"]],
     [ended(failed("reply_filtered"), ""), "filtered", /took this reply back/, ["edit"]],
-    [ended(failed("other", { finish_reason: "content_filter" })), "filtered", /took/, ["edit"]],
+    [ended(failed("other", { finish_reason: "content_filter" })), "filtered", /cut this reply off/, ["edit"]],
     [ended(retryable(GONE)), "gone", /no longer kept/, ["continue", "again"]],
     [ended(retryable("upstream_timeout")), "failed", /in time/, ["again"]],
     [ended(failed("upstream_auth"), ""), "failed", /key was refused/, ["edit"]],
