@@ -86,7 +86,8 @@ export function figuresOf({ end, deltas }) {
   const count = end?.usage?.completion_tokens;
   if (typeof end?.ms?.first === "number") figures.push([first, spellDuration(end.ms.first)]);
   if (typeof end?.ms?.total === "number") figures.push([total, spellDuration(end.ms.total)]);
-  if (count !== undefined) figures.push([tokens, count.toLocaleString(words.lang)]);
+  const spelled = count?.toLocaleString(words.lang);
+  if (count !== undefined) figures.push([tokens, end?.usage?.estimated ? words.about(spelled) : spelled]);
   else if (deltas) figures.push([pieces, deltas.toLocaleString(words.lang)]);
   if (end?.model) figures.push([model, end.model]);
   return figures;

@@ -117,6 +117,7 @@ export default {
 
   code: "Code",
   reasoning: "Gedankengang",
+  about: (figure) => `etwa ${figure}`,
   details: "Einzelheiten",
   figures: { first: "Erste Worte", total: "Insgesamt", tokens: "Tokens", deltas: "Stücke", model: "Modell" },
 

@@ -116,6 +116,7 @@ export default {
 
   code: "Code",
   reasoning: "Reasoning",
+  about: (/** @type {string} */ figure) => `about ${figure}`,
   details: "Details",
   figures: { first: "First words", total: "Total", tokens: "Tokens", deltas: "Pieces", model: "Model" },
 
