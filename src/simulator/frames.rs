@@ -180,7 +180,12 @@ impl<W: Wire> Frames<W> {
 
     /// Removes the next delta and returns its text.
     pub(super) fn take_text(&mut self) -> String {
-        self.texts.next().unwrap_or_default()
+        self.next_text().unwrap_or_default()
+    }
+
+    /// Removes the next delta and returns its text; `None` if there is none left.
+    pub(super) fn next_text(&mut self) -> Option<String> {
+        self.texts.next()
     }
 
     /// Adds what says that the reply has ended, and why.

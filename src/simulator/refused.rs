@@ -95,6 +95,10 @@ pub(super) fn of(scenario: Scenario, api: Api) -> Option<Refusal> {
         Scenario::ErrorString => {
             Refusal::json(400, &json!({"error": "the request was not understood"}))
         }
+        Scenario::JsonErrorIn200 => {
+            let error = json!({"code": "429", "message": "Requests have exceeded rate limit."});
+            Refusal::json(200, &json!({"error": error})).with("retry-after", "4")
+        }
         Scenario::Redirect => Refusal::new(307, "text/plain", "").with("Location", "/openai/moved"),
         _ => return None,
     })

@@ -98,6 +98,10 @@ scenarios! {
         BusyIn200 "busy-in-200" "Like busy, but the refusal is inside a 200."
         DeploymentMissingIn200 "deployment-missing-in-200" "A stream that says that the deployment does not exist."
         FilterIn200 "filter-in-200" "A stream that says that the content filter refuses the prompt."
+        QuotaIn200 "quota-in-200" "A stream that says that the quota is used up."
+        OverloadedIn200 "overloaded-in-200" "A stream that says that the model is overloaded."
+        ContextIn200 "context-too-long-in-200" "A stream that says that the prompt is longer than the model's context."
+        JsonErrorIn200 "json-error-in-200" "A rate limit as JSON under 200, without a stream. The head has `retry-after`."
         // A complete stream in an unusual form.
         Length "length" | "incomplete-length" "The reply reaches its token limit."
         LengthEmpty "length-empty" | "incomplete-length-no-text" "Reasoning uses up the token limit: no text."
@@ -132,6 +136,9 @@ scenarios! {
         Reset "reset" "RST after several deltas."
         ResetBeforeHead "reset-before-head" "RST instead of a response."
         ErrorInStream "error-in-stream" "A failure of the model after several deltas."
+        RateLimitInStream "rate-limit-in-stream" "A rate limit after several deltas. The head has `retry-after`."
+        OverloadedInStream "overloaded-in-stream" "An overload after several deltas."
+        FilterInStream "filter-in-stream" "An error by which the content filter objects, after several deltas."
         ErrorFirst "error-first" "A stream that is a failure of the model."
         BadJson "bad-json" "A frame that is not JSON after several deltas, then the rest."
         BadChunk "bad-chunk" "A chunk size that is not a number after several deltas."
@@ -158,6 +165,10 @@ scenarios! {
         DoneWithoutFinish "done-without-finish" "`[DONE]` after several deltas, no finish reason."
         ErrorEvent "error-event" "`event: error` after several deltas, like LM Studio."
         ErrorNumeric "error-numeric" "An error object whose code is a number, like vLLM."
+        MessageForDelta "message-for-delta" "Choices with a message instead of a delta."
+        ContentParts "content-parts" "The content in parts: thinking, then text, like Mistral."
+        FinishUnknown "finish-unknown" "A finish reason that no client knows."
+        TextElsewhere "text-elsewhere" "The text in a member of the choice that no client reads."
     }
     // Without effect on chat completions.
     Responses {

@@ -104,6 +104,10 @@ pub(super) fn general<W: Wire>(scenario: Scenario, frames: Frames<W>, finish: Fi
     if let Some(failure) = Failure::of(scenario) {
         return frames.failure(&failure).step(Step::End);
     }
+    if let Some(failure) = Failure::after_text(scenario) {
+        let frames = frames.opening().several_deltas();
+        return frames.failure(&failure).step(Step::End);
+    }
     match scenario {
         Scenario::Refusal => frames
             .with(|frames| frames.wire.refuse())
@@ -140,10 +144,6 @@ pub(super) fn general<W: Wire>(scenario: Scenario, frames: Frames<W>, finish: Fi
             frames.deltas(1).cut_last_frame()
         }
         Scenario::Reset => frames.opening().several_deltas().step(Step::Reset),
-        Scenario::ErrorInStream => {
-            let frames = frames.opening().several_deltas();
-            frames.failure(&Failure::of_model()).step(Step::End)
-        }
         Scenario::ErrorFirst => frames.failure(&Failure::of_model()).step(Step::End),
         Scenario::BadJson => broken_json(frames.opening().several_deltas()).remainder(finish),
         Scenario::BadChunk => {

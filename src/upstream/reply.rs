@@ -12,7 +12,7 @@ use super::{
     api::Api,
     chunk::{Chunk, Progress},
     client::Body,
-    dialect::Normalizer,
+    dialect::{Normalizer, error_object},
     fault::Fault,
     secrets::{RequestId, Secrets},
     sse::Decoder,
@@ -38,11 +38,30 @@ pub struct Reply {
     reason_deadline: Option<Instant>,
 }
 
+/// The most that is kept of a body that is no event stream. Stops a page that never ends from filling
+/// the memory.
+const MAX_OTHER_BODY_BYTES: usize = 64 * 1024;
+
 /// What has come of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Received {
     Nothing,
-    Bytes,
+    /// Bytes that are no event stream, so far.
+    Other(Vec<u8>),
+    EventStream,
+}
+
+impl Received {
+    fn add(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Nothing if !bytes.is_empty() => *self = Self::Other(Vec::new()),
+            _ => {}
+        }
+        if let Self::Other(body) = self {
+            let room = MAX_OTHER_BODY_BYTES - body.len();
+            body.extend(bytes.iter().take(room));
+        }
+    }
 }
 
 impl Reply {
@@ -101,6 +120,11 @@ impl Reply {
             Some(Err(cause)) => Err(Fault::new(ErrorCode::UpstreamTruncated, cause)),
             None => self.end(chunks),
         };
+        if outcome == Ok(Progress::Ended)
+            && let Some(fault) = self.normalizer.not_understood()
+        {
+            outcome = Err(fault);
+        }
         if let Some(failure) = self.normalizer.failure() {
             match outcome {
                 Ok(Progress::More) => {
@@ -132,9 +156,6 @@ impl Reply {
     }
 
     fn take(&mut self, bytes: &[u8], chunks: &mut Vec<Chunk>) -> Result<Progress, Fault> {
-        if !bytes.is_empty() {
-            self.received = Received::Bytes;
-        }
         let normalizer = &mut self.normalizer;
         let mut outcome = Ok(Progress::More);
         let decoded = self.decoder.push(bytes, |frame| {
@@ -145,6 +166,11 @@ impl Reply {
         });
         if outcome == Ok(Progress::More) && decoded.is_err() {
             outcome = Err(frame_too_long());
+        }
+        if self.decoder.has_recognized() {
+            self.received = Received::EventStream;
+        } else {
+            self.received.add(bytes);
         }
         if outcome != Ok(Progress::More) {
             self.flush_text(chunks);
@@ -168,13 +194,10 @@ impl Reply {
             outcome = Err(frame_too_long());
         }
         self.flush_text(chunks);
-        if self.received == Received::Bytes && !self.decoder.has_recognized() {
-            outcome = Err(Fault::new(
-                ErrorCode::UpstreamProtocol,
-                "the body is not an event stream",
-            ));
+        match &self.received {
+            Received::Other(body) if !self.decoder.has_recognized() => Err(not_a_stream(body)),
+            _ => outcome,
         }
-        outcome
     }
 
     fn flush_text(&mut self, chunks: &mut Vec<Chunk>) {
@@ -185,6 +208,17 @@ impl Reply {
             });
         }
     }
+}
+
+/// The fault of a body under 200 that is no event stream: some servers refuse so.
+fn not_a_stream(body: &[u8]) -> Fault {
+    let error = std::str::from_utf8(body)
+        .ok()
+        .and_then(error_object::disguised);
+    error.unwrap_or_else(|| {
+        let cause = "the body is not an event stream";
+        Fault::new(ErrorCode::UpstreamProtocol, cause)
+    })
 }
 
 fn frame_too_long() -> Fault {

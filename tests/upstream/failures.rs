@@ -148,6 +148,23 @@ async fn every_fault_of_upstream_ends_the_reply_with_its_code() {
         ("error-numeric", "upstream_error", true, None, true),
         ("filter-in-200", "prompt_filtered", false, None, false),
         (
+            "context-too-long-in-200",
+            "context_too_long",
+            false,
+            None,
+            false,
+        ),
+        ("rate-limit-in-stream", "rate_limited", true, None, true),
+        (
+            "overloaded-in-stream",
+            "upstream_unavailable",
+            true,
+            None,
+            true,
+        ),
+        ("filter-in-stream", "reply_filtered", false, None, true),
+        ("text-elsewhere", "upstream_protocol", true, None, false),
+        (
             "deployment-missing-in-200",
             "deployment_not_found",
             false,
@@ -177,6 +194,9 @@ async fn every_fault_that_outlasts_the_retries_ends_the_reply_after_three_attemp
         ("gateway-timeout", "upstream_unavailable", None),
         ("reset-before-head", "upstream_unavailable", None),
         ("429-in-200-error-first", "rate_limited", Some(4000)),
+        ("quota-in-200", "rate_limited", None),
+        ("overloaded-in-200", "upstream_unavailable", None),
+        ("json-error-in-200", "rate_limited", Some(4000)),
         ("error-first", "upstream_error", None),
     ];
     // Boxed, because so many futures in one array overflow the stack of a test.
@@ -232,6 +252,9 @@ async fn responses_that_only_look_like_faults_complete_the_reply() {
         ("oddities", "stop"),
         ("usage-on-deltas", "stop"),
         ("filter-outage", "stop"),
+        ("message-for-delta", "stop"),
+        ("content-parts", "stop"),
+        ("finish-unknown", "other"),
         ("think", "stop"),
         ("slow", "stop"),
     ] {

@@ -10,3 +10,4 @@ mod proxies;
 mod responses;
 mod retries;
 mod secrets;
+mod shapes;

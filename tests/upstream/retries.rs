@@ -104,7 +104,13 @@ async fn errors_that_a_retry_cannot_fix_are_not_retried() {
 
 #[actix_web::test]
 async fn nothing_is_retried_once_text_was_shown() {
-    for scenario in ["truncated", "reset", "error-in-stream"] {
+    for scenario in [
+        "truncated",
+        "reset",
+        "error-in-stream",
+        "overloaded-in-stream",
+        "rate-limit-in-stream",
+    ] {
         let events = fails_at_once(scenario).await;
         assert!(!text_of(&events).is_empty(), "{scenario}");
     }

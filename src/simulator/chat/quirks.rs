@@ -3,7 +3,7 @@
 //! Each function adds its chunks to the frames. [`script`](super::script) decides which scenario has
 //! which quirk.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chunks::Chunks;
 use crate::simulator::{frames::Frames, wire::SseEvent};
@@ -57,4 +57,17 @@ pub(super) fn oddities(frames: Frames<Chunks>) -> Frames<Chunks> {
             frames.paced([SseEvent::unnamed(&chunk)])
         }
     })
+}
+
+/// Adds all deltas that remain, each as a choice of another shape.
+pub(super) fn reshape(
+    mut frames: Frames<Chunks>,
+    choice: impl Fn(&str) -> Value,
+) -> Frames<Chunks> {
+    while let Some(text) = frames.next_text() {
+        frames.wire.count();
+        let chunk = json!({"choices": [choice(&text)]});
+        frames = frames.paced([SseEvent::unnamed(&chunk)]);
+    }
+    frames
 }

@@ -108,6 +108,36 @@ fn frames_of(scenario: Scenario, frames: Frames<Chunks>, finish: Finish) -> Fram
             let frames = frames.opening().several_deltas();
             done(frames.failure(&Failure::of_model())).step(Step::End)
         }
+        Scenario::MessageForDelta => {
+            let frames = quirks::reshape(
+                frames.opening(),
+                |text| json!({"index": 0, "message": {"role": "assistant", "content": text}}),
+            );
+            frames.complete(finish)
+        }
+        Scenario::ContentParts => {
+            let thinking = [json!({"type": "text", "text": "A rhyme on that."})];
+            let thinking = json!([{"type": "thinking", "thinking": thinking}]);
+            let thinking = json!({"choices": [{"index": 0, "delta": {"content": thinking}}]});
+            let frames = frames.opening().events([SseEvent::unnamed(&thinking)]);
+            let frames = quirks::reshape(
+                frames,
+                |text| json!({"index": 0, "delta": {"content": [{"type": "text", "text": text}]}}),
+            );
+            frames.complete(finish)
+        }
+        Scenario::TextElsewhere => {
+            let frames = quirks::reshape(
+                frames.opening(),
+                |text| json!({"index": 0, "delta": {"role": "assistant"}, "song": text}),
+            );
+            frames.complete(finish)
+        }
+        Scenario::FinishUnknown => {
+            let frames = frames.opening().remaining_deltas();
+            let finished = SseEvent::unnamed(&frames.wire.finished("moonrise"));
+            frames.events([finished]).close()
+        }
         _ => script::general(scenario, frames, finish),
     }
 }

@@ -55,6 +55,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::ResponsesOnly => Refused(400, "\"code\":\"OperationNotSupported\""),
         S::BadRequest => Refused(400, "\"code\":\"BadRequest\""),
         S::ErrorString => Refused(400, "{\"error\":\"the request"),
+        S::JsonErrorIn200 => Refused(200, "retry-after: 4\r\n"),
         S::Redirect => Refused(307, "Location: /openai/moved\r\n"),
         S::ReasoningModel
         | S::OneByte
@@ -98,8 +99,20 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
             done: true,
             complete: true,
         },
-        S::Empty | S::Refusal | S::AsyncFilteredLate | S::LongLine | S::BadJson => Ended {
+        S::Empty
+        | S::Refusal
+        | S::AsyncFilteredLate
+        | S::LongLine
+        | S::BadJson
+        | S::MessageForDelta
+        | S::ContentParts
+        | S::TextElsewhere => Ended {
             finish: Some("stop"),
+            done: true,
+            complete: true,
+        },
+        S::FinishUnknown => Ended {
+            finish: Some("moonrise"),
             done: true,
             complete: true,
         },
@@ -135,7 +148,13 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         | S::RateLimitFailedFirst
         | S::BusyIn200
         | S::DeploymentMissingIn200
-        | S::FilterIn200 => Ended {
+        | S::FilterIn200
+        | S::QuotaIn200
+        | S::OverloadedIn200
+        | S::ContextIn200
+        | S::RateLimitInStream
+        | S::OverloadedInStream
+        | S::FilterInStream => Ended {
             finish: None,
             done: false,
             complete: true,

@@ -124,6 +124,16 @@ impl Normalizer {
         }
     }
 
+    /// The fault of a stream that has had text, but none that was understood. `None` for any other.
+    #[must_use]
+    pub fn not_understood(&self) -> Option<Fault> {
+        match self {
+            Self::ChatCompletions(normalizer) => normalizer.not_understood(),
+            // Its texts stand in events of their own names.
+            Self::Responses(_) => None,
+        }
+    }
+
     /// Ends the stream. Returns the replacement for half a character whose other half never came.
     pub fn finish(&mut self) -> Option<String> {
         match self {

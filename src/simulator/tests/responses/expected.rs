@@ -49,6 +49,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::TooLarge => Refused(413, ""),
         S::TooManyHeaders => Refused(431, "<html>"),
         S::ErrorString => Refused(400, "{\"error\":\"the request"),
+        S::JsonErrorIn200 => Refused(200, "retry-after: 4\r\n"),
         S::Redirect => Refused(307, "Location: /openai/moved\r\n"),
         S::ReasoningModel
         | S::NoStreamOptions
@@ -87,7 +88,11 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         | S::AsyncFiltered
         | S::DoneWithoutFinish
         | S::ErrorEvent
-        | S::ErrorNumeric => CompleteVerse,
+        | S::ErrorNumeric
+        | S::MessageForDelta
+        | S::ContentParts
+        | S::TextElsewhere
+        | S::FinishUnknown => CompleteVerse,
         S::Length | S::LengthEmpty | S::ReplyFiltered => Ended("response.incomplete", true),
         S::Empty
         | S::Refusal
@@ -103,10 +108,17 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::RateLimitErrorFirst
         | S::BusyIn200
         | S::DeploymentMissingIn200
+        | S::QuotaIn200
+        | S::OverloadedIn200
+        | S::ContextIn200
+        | S::RateLimitInStream
+        | S::OverloadedInStream
         | S::ErrorInStream
         | S::ErrorFirst
         | S::FailedUncoded => Ended("response.failed", true),
-        S::RateLimitFailedFirst | S::FilterIn200 | S::ErrorFlat => Ended("error", true),
+        S::RateLimitFailedFirst | S::FilterIn200 | S::FilterInStream | S::ErrorFlat => {
+            Ended("error", true)
+        }
         S::NoTerminal => Ended("response.output_item.done", true),
         S::TruncatedClean => Ended("response.output_text.delta", true),
         S::Truncated | S::TruncatedFrame | S::Reset | S::BadChunk => {

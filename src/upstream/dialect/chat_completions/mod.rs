@@ -138,6 +138,15 @@ impl Normalizer {
         Ok(Progress::More)
     }
 
+    /// The fault of a stream that has had text, but none that was understood.
+    #[must_use]
+    pub fn not_understood(&self) -> Option<Fault> {
+        (self.message.is_empty() && self.elsewhere == Elsewhere::Seen).then(|| {
+            let cause = "the text is in a place that this program does not know";
+            Fault::new(ErrorCode::UpstreamProtocol, cause)
+        })
+    }
+
     /// Ends the stream. Returns the replacement for half a character whose other half never came.
     pub fn finish(&mut self) -> Option<String> {
         self.surrogates.finish()
@@ -261,10 +270,7 @@ impl Normalizer {
             chunk.finish,
             Some(FinishReason::Stop | FinishReason::Length | FinishReason::Other)
         );
-        (answered && self.elsewhere == Elsewhere::Seen).then(|| {
-            let cause = "the text is in a place that this program does not know";
-            Fault::new(ErrorCode::UpstreamProtocol, cause)
-        })
+        answered.then(|| self.not_understood()).flatten()
     }
 
     fn tell_part(&mut self, kind: Option<Word>) {
@@ -281,8 +287,15 @@ fn error_in(wire: &WireChunk<'_>, data: &str) -> Option<Fault> {
     if let Some(error) = wire.error.filter(|error| is_truthy(error)) {
         return Some(error_object::in_stream(error.get()));
     }
-    let object = wire.object?.get();
-    (object == "\"error\"").then(|| error_object::in_stream(data))
+    if wire
+        .object
+        .is_some_and(|object| object.get() == "\"error\"")
+    {
+        return Some(error_object::in_stream(data));
+    }
+    // What has choices, or counts tokens, is no error.
+    let is_chunk = wire.choices.is_some() || wire.usage.is_some();
+    (!is_chunk).then(|| error_object::disguised(data)).flatten()
 }
 
 /// Appends `more` to `text`; moves it where there is none yet, which is nearly always.

@@ -77,3 +77,10 @@ pub fn in_stream(json: &str) -> Fault {
     }
     fault
 }
+
+/// The fault that JSON stands for which is no chunk and has no `error`, if it is an error all the same.
+#[must_use]
+pub fn disguised(json: &str) -> Option<Fault> {
+    let value: Value = serde_json::from_str(json).ok()?;
+    object::is_error(&value).then(|| in_stream(json))
+}

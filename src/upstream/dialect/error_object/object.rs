@@ -9,17 +9,50 @@ use crate::{
     upstream::{cause::ErrorWords, diagnosis::Diagnosis, word::Word},
 };
 
-/// The error itself. Azure's gateway puts no `error` around it, and Google's puts a list around both.
+/// The error itself. Azure's gateway puts no `error` around it, Google's puts a list around both, and
+/// MiniMax has `base_resp`.
 fn inner(body: &Value) -> &Value {
-    let body = match body {
+    let body = first(body);
+    [&body["error"], &body["errors"][0], &body["base_resp"]]
+        .into_iter()
+        .find(|error| !error.is_null())
+        .unwrap_or(body)
+}
+
+fn first(body: &Value) -> &Value {
+    match body {
         Value::Array(list) => list.first().unwrap_or(body),
         _ => body,
-    };
-    match &body["error"] {
-        Value::Null => body,
-        error => error,
     }
 }
+
+/// Whether JSON that is neither a chunk nor an answer is an error, by the members that only errors
+/// have.
+pub(super) fn is_error(body: &Value) -> bool {
+    let body = first(body);
+    let told = |value: &Value| match value {
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(object) => !object.is_empty(),
+        _ => false,
+    };
+    let error = inner(body);
+    let is_coded = CODES.iter().any(|name| match &error[*name] {
+        Value::Number(code) => !matches!(code.as_u64(), Some(0 | 200)),
+        Value::String(code) => !matches!(code.as_str(), "" | "0" | "200"),
+        _ => false,
+    });
+    told(&body["error"])
+        || told(&body["errors"])
+        || told(&body["detail"])
+        || MESSAGES.iter().any(|name| error[*name].is_string())
+            && (is_coded || body["type"] == "error" || body["object"] == "error")
+}
+
+/// The names of an error's code, at Azure's API Management, Baidu and MiniMax too.
+const CODES: [&str; 4] = ["code", "statusCode", "error_code", "status_code"];
+/// The names of its sentence.
+const MESSAGES: [&str; 5] = ["message", "msg", "error_msg", "status_msg", "detail"];
 
 /// An error object, whichever of its forms it has. It holds upstream's words, so it has neither
 /// `Debug` nor `Display`.
@@ -47,15 +80,25 @@ impl<'a> ErrorObject<'a> {
             Value::String(word) => word.clone(),
             other => other.to_string(),
         };
+        let code = CODES.iter().map(|name| word(name));
+        let message = MESSAGES.iter().map(|name| text(name));
         Self {
             json: error,
-            code: word("code"),
+            code: code
+                .into_iter()
+                .find(|code| !code.is_empty())
+                .unwrap_or_default(),
             status: word("status"),
             kind: text("type"),
             inner: error["innererror"]["code"].as_str().unwrap_or_default(),
             param: text("param"),
             // Some servers send the sentence alone.
-            message: error.as_str().unwrap_or_else(|| text("message")),
+            message: error.as_str().unwrap_or_else(|| {
+                let mut message = message;
+                message
+                    .find(|message| !message.is_empty())
+                    .unwrap_or_default()
+            }),
             all: error.to_string(),
         }
     }

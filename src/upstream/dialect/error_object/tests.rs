@@ -331,3 +331,56 @@ fn after_text_a_filter_objects_to_the_reply() {
     let limited = in_stream(r#"{"code":429}"#);
     assert_eq!(limited.clone().after_text(), limited);
 }
+
+#[test]
+fn json_without_an_error_member_may_be_an_error_all_the_same() {
+    use ErrorCode::*;
+    for (json, code) in [
+        (r#"{"error":{"code":"429","message":"m"}}"#, RateLimited),
+        (
+            r#"{"statusCode":429,"message":"Rate limit is exceeded."}"#,
+            RateLimited,
+        ),
+        (
+            r#"{"code":"Throttling.RateQuota","message":"Requests rate limit exceeded"}"#,
+            RateLimited,
+        ),
+        (
+            r#"{"error_code":336100,"error_msg":"Service temporarily unavailable"}"#,
+            UpstreamUnavailable,
+        ),
+        (
+            r#"{"base_resp":{"status_code":1002,"status_msg":"rate limit"},"choices":null}"#,
+            RateLimited,
+        ),
+        (
+            r#"{"errors":[{"code":7505,"message":"Capacity temporarily exceeded, at capacity"}]}"#,
+            UpstreamUnavailable,
+        ),
+        (r#"{"detail":"Internal error"}"#, UpstreamError),
+        (r#"{"detail":[{"loc":["body"],"msg":"m"}]}"#, UpstreamError),
+        (
+            r#"{"type":"error","message":"Overloaded"}"#,
+            UpstreamUnavailable,
+        ),
+        (r#"[{"error":{"code":429,"message":"m"}}]"#, RateLimited),
+    ] {
+        let fault = disguised(json).unwrap_or_else(|| panic!("no error: {json}"));
+        assert_eq!(fault.error.code, code, "for {json}");
+    }
+    for json in [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        "7",
+        r#"{"id":"x","model":"m"}"#,
+        r#"{"message":{"role":"assistant","content":"Wah"},"done":true}"#,
+        r#"{"code":0,"message":"ok"}"#,
+        r#"{"base_resp":{"status_code":0,"status_msg":""},"choices":[]}"#,
+        r#"{"error":null,"errors":[],"detail":""}"#,
+        r#"{"choices":[{"message":{"content":"Wah"}}],"object":"chat.completion"}"#,
+    ] {
+        assert_eq!(disguised(json), None, "for {json}");
+    }
+}
