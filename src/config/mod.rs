@@ -93,7 +93,7 @@ impl Config {
                 history_chars: saturated(settings.max_history_chars),
             },
             guard: guard::Options {
-                limits: settings.cost.limits(),
+                limits: settings.cost.limits(settings.max_output_tokens),
                 ..settings.access.options()?
             },
             store: store::Options {

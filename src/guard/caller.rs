@@ -70,7 +70,7 @@ impl Caller {
     }
 
     /// What sets this caller apart from all others.
-    fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         match self {
             Self::Token(name) => format!("token {name}"),
             Self::User(name) => format!("user {name}"),

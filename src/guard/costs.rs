@@ -1,4 +1,5 @@
-//! What callers may cost: how often they may ask, and how many replies they may have running.
+//! What callers may cost: how often they may ask, how many replies they may have running, and how many tokens
+//! these may use.
 //!
 //! A caller's own limit counts before that of all callers, so that a caller who is refused takes nothing
 //! from the others.
@@ -6,6 +7,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{
+    budget::{Budget, NotReserved, Reservation},
     caller::{Caller, Network},
     clock::Clock,
     limits::{Limits, positive},
@@ -13,6 +15,7 @@ use super::{
     refusal::{Reason, Refusal, Refusals},
     running::{NoPlace, Place, Running},
 };
+use crate::store::{Store, Unavailable};
 
 /// How often a network may send a wrong token, or sign in, within a minute. Stops a client that guesses.
 const SIGN_INS_LIMIT: NonZeroU32 = positive(10);
@@ -27,13 +30,32 @@ pub struct Costs {
     total_requests: TotalRate,
     sign_ins: RatePerCaller,
     running: Running,
+    budget: Budget,
+    output_tokens: u64,
     refusals: Refusals,
 }
 
-/// A reply that may run. It counts until this is dropped.
+/// A reply that may run. If this is dropped, it was not started, and costs nothing.
 #[derive(Debug)]
 pub struct Admission {
     _place: Place,
+    reservation: Reservation,
+}
+
+/// Why a reply may not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// A limit is reached.
+    Refused(Refusal),
+    /// It is not known at the moment what the caller has used.
+    Unavailable(Unavailable),
+}
+
+impl Admission {
+    /// The reply has ended, and has used so many tokens.
+    pub fn settle(self, tokens: u64) {
+        self.reservation.settle(tokens);
+    }
 }
 
 impl Costs {
@@ -46,6 +68,8 @@ impl Costs {
                 limits.replies_at_once.get(),
                 limits.total_replies_at_once.get(),
             ),
+            budget: Budget::new(limits, clock),
+            output_tokens: limits.output_tokens.get(),
             refusals: Refusals::default(),
         }
     }
@@ -75,22 +99,37 @@ impl Costs {
             .map_err(|often| self.too_often(Reason::SignIns, often))
     }
 
-    /// Admits one more reply of a caller.
+    /// Admits one more reply of a caller, whose request has so many tokens.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the caller, or all callers together, have too many replies running.
-    pub fn admit(&self, caller: &Caller) -> Result<Admission, Refusal> {
+    /// [`NotAdmitted`] if the caller, or all callers together, have too many replies running or have used
+    /// their tokens, or if that is not known.
+    pub async fn admit(
+        &self,
+        store: &Store,
+        caller: &Caller,
+        prompt_tokens: u64,
+    ) -> Result<Admission, NotAdmitted> {
         let place = self.running.take(caller).map_err(|none| {
-            self.refusals.count(Refusal {
+            NotAdmitted::Refused(self.refusals.count(Refusal {
                 reason: match none {
                     NoPlace::ForCaller => Reason::Replies,
                     NoPlace::ForAll => Reason::TotalReplies,
                 },
                 retry_after: PLACE_RETRY,
-            })
+            }))
         })?;
-        Ok(Admission { _place: place })
+        let tokens = prompt_tokens.saturating_add(self.output_tokens);
+        let reserved = self.budget.reserve(store, caller, tokens).await;
+        let reservation = reserved.map_err(|error| match error {
+            NotReserved::Refused(refusal) => NotAdmitted::Refused(self.refusals.count(refusal)),
+            NotReserved::Unavailable(unavailable) => NotAdmitted::Unavailable(unavailable),
+        })?;
+        Ok(Admission {
+            _place: place,
+            reservation,
+        })
     }
 
     /// How many requests were refused.

@@ -16,6 +16,7 @@ mod limits;
 mod rates;
 mod running;
 mod refusal;
+mod budget;
 mod costs;
 mod options;
 
@@ -26,9 +27,9 @@ pub use self::{
     access::{Access, Credentials, Opened, Unauthorized},
     caller::{Caller, Network},
     clock::Clock,
-    costs::{Admission, Costs},
+    costs::{Admission, Costs, NotAdmitted},
     hosts::{HostName, Hosts},
-    limits::Limits,
+    limits::{Limits, OUTPUT_TOKENS},
     options::Options,
     origins::{Origin, Origins, Source},
     refusal::{Reason, Refusal, Refusals},

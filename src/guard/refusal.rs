@@ -25,17 +25,23 @@ pub enum Reason {
     Replies,
     /// Too many replies of all callers are.
     TotalReplies,
+    /// The caller has used its tokens of the day.
+    Tokens,
+    /// All callers together have.
+    TotalTokens,
     /// Too many wrong tokens came from the caller's network.
     SignIns,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Requests,
         Self::TotalRequests,
         Self::Replies,
         Self::TotalReplies,
+        Self::Tokens,
+        Self::TotalTokens,
         Self::SignIns,
     ];
 
@@ -47,6 +53,8 @@ impl Reason {
             Self::TotalRequests => "total_requests",
             Self::Replies => "replies",
             Self::TotalReplies => "total_replies",
+            Self::Tokens => "tokens",
+            Self::TotalTokens => "total_tokens",
             Self::SignIns => "sign_ins",
         }
     }

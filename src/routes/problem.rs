@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::{
     chat::{ChatError, MESSAGE_LIMIT},
     generation::StartError,
-    guard::{Reason, Refusal},
+    guard::{NotAdmitted, Reason, Refusal},
     store::{CreateError, Unavailable},
 };
 
@@ -71,6 +71,8 @@ pub(super) enum Code {
     IdempotencyMismatch,
     /// The caller asks too often, or for too much at once.
     RateLimited,
+    /// The day's tokens are used up.
+    BudgetExceeded,
     /// As many replies run as the server takes.
     Overloaded,
     /// The server is about to exit.
@@ -93,7 +95,7 @@ impl Code {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::BudgetExceeded => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded | Self::Draining | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -183,12 +185,29 @@ impl From<Refusal> for Problem {
                 Code::RateLimited,
                 "Too many replies of all callers are running.",
             ),
+            Reason::Tokens => (
+                Code::BudgetExceeded,
+                "You have used your tokens of today (UTC), or this request needs more than are left.",
+            ),
+            Reason::TotalTokens => (
+                Code::BudgetExceeded,
+                "All callers together have used the tokens of today (UTC).",
+            ),
             Reason::SignIns => (
                 Code::RateLimited,
                 "Too many wrong tokens came from your network.",
             ),
         };
         Self::new(code, detail).retry_after(refusal.retry_after)
+    }
+}
+
+impl From<NotAdmitted> for Problem {
+    fn from(error: NotAdmitted) -> Self {
+        match error {
+            NotAdmitted::Refused(refusal) => refusal.into(),
+            NotAdmitted::Unavailable(unavailable) => unavailable.into(),
+        }
     }
 }
 

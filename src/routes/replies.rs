@@ -46,7 +46,10 @@ pub(super) async fn create(
         fingerprint: chat.fingerprint(),
     });
     let owner = caller.owner();
-    let started = match costs.admit(&caller) {
+    let started = match costs
+        .admit(&service.store, &caller, upstream.prompt_tokens(&chat))
+        .await
+    {
         Ok(admission) => {
             let ask = Ask {
                 request: chat,
@@ -55,7 +58,7 @@ pub(super) async fn create(
                 idempotency,
                 limits: service.limits.clone(),
                 accepted,
-                on_end: OnEnd(Box::new(move |_| drop(admission))),
+                on_end: OnEnd(Box::new(move |end| admission.settle(tokens(end)))),
             };
             generation::start(service.store.clone(), upstream.0, ask).await?
         }
@@ -87,6 +90,16 @@ pub(super) async fn create(
             Ok(events::head().insert_header(location).body(viewer))
         }
     }
+}
+
+/// The tokens that a reply has used.
+fn tokens(end: &End) -> u64 {
+    let usage = end.usage.as_ref();
+    usage.map_or(0, |usage| {
+        usage
+            .prompt_tokens()
+            .saturating_add(usage.completion_tokens())
+    })
 }
 
 /// The reply at this moment.

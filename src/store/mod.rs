@@ -11,6 +11,7 @@ mod batch;
 mod options;
 mod error;
 mod owner;
+mod counters;
 mod idempotency;
 mod sync;
 mod readers;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub use self::{
     batch::{Next, Position},
+    counters::Counter,
     error::{AppendError, CreateError, Unavailable},
     idempotency::{IdempotencyKey, Request},
     local_log::{LocalLog, StopRequest},
@@ -42,13 +44,14 @@ pub use self::{
     snapshot::Snapshot,
     writer::{Created, Writer},
 };
-use self::{memory::Memory, replication::Replication};
+use self::{counters::Counters, memory::Memory, replication::Replication};
 use crate::event::ReplyId;
 
 /// The replies. A handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     memory: Memory,
+    counters: Counters,
     replication: Option<Arc<Replication>>,
 }
 
@@ -69,6 +72,7 @@ impl Store {
     pub fn in_memory(options: Options) -> Self {
         Self {
             memory: Memory::new(options),
+            counters: Counters::default(),
             replication: None,
         }
     }
@@ -88,6 +92,7 @@ impl Store {
         let replication = Replication::connect(replication, memory.clone(), retention).await?;
         Ok(Self {
             memory,
+            counters: Counters::default(),
             replication: Some(Arc::new(replication)),
         })
     }
@@ -149,6 +154,28 @@ impl Store {
         match &self.replication {
             Some(replication) => replication.find(id).await,
             None => Ok(self.memory.find(id).map(Log::from)),
+        }
+    }
+
+    /// Adds to counters; gives the new sums.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if Redis does not answer; the amounts may have been added.
+    pub async fn add(&self, amounts: &[(Counter, i64)]) -> Result<Vec<i64>, Unavailable> {
+        match &self.replication {
+            Some(replication) => replication.add(&self.counters, amounts).await,
+            None => Ok(self.counters.add(amounts)),
+        }
+    }
+
+    /// Adds to counters, once that is possible.
+    pub fn add_later(&self, amounts: Vec<(Counter, i64)>) {
+        match &self.replication {
+            Some(replication) => replication.add_later(&self.counters, amounts),
+            None => {
+                self.counters.add(&amounts);
+            }
         }
     }
 

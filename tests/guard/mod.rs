@@ -1,6 +1,7 @@
 //! What the server refuses: callers who may not ask, requests from where they should not come, and what costs
 //! too much.
 
+mod budget;
 mod callers;
 mod gate;
 mod limits;

@@ -1,5 +1,7 @@
 //! Several servers of this process over one Redis, and what tests ask of them.
 
+use rasta_stream::guard::Clock;
+
 use super::{
     app::{Setup, TestApp, spawn_app_with},
     client::{Response, soon},
@@ -8,6 +10,11 @@ use super::{
 
 /// Replicas over one store. Each has a simulator of its own, whose frames wait for their release.
 pub async fn replicas<const N: usize>(url: &str, flags: &[&str]) -> [TestApp; N] {
+    replicas_at(url, flags, &Clock::default()).await
+}
+
+/// The same, with a clock that the test moves.
+pub async fn replicas_at<const N: usize>(url: &str, flags: &[&str], clock: &Clock) -> [TestApp; N] {
     let url = format!("--redis-url={url}");
     let mut apps = Vec::new();
     for _ in 0..N {
@@ -15,6 +22,7 @@ pub async fn replicas<const N: usize>(url: &str, flags: &[&str]) -> [TestApp; N]
         let setup = Setup {
             pace: None,
             flags: &flags,
+            clock: clock.clone(),
             ..Setup::default()
         };
         apps.push(spawn_app_with(setup).await);

@@ -7,6 +7,7 @@
 //! | `rasta:key:HASH` | a claim: the id of the reply that an idempotency key leads to, and the request's fingerprint |
 //! | `rasta:replica:NAME` | a replica's lease |
 //! | `rasta:replica:NAME:inbox` | a list of requests to a leader: `stop ID`, `read ID` |
+//! | `rasta:count:NAME:TIME` | a sum, of requests or tokens |
 //! | `rasta:restoring` | exists while a replica restores its claims |
 //! | `rasta:settled` | exists once all claims were restored; an empty Redis does not have it |
 //!
@@ -78,6 +79,8 @@ pub(super) fn check(replica: &str) -> Pipeline {
     pipe.cmd("UNLINK").arg(&events).arg(&list);
     set(&mut pipe, &list, "", CHECK_TTL);
     pipe.arg("GET");
+    pipe.cmd("UNLINK").arg(&list);
+    pipe.cmd("INCRBY").arg(&list).arg(1);
     pipe.cmd("UNLINK").arg(&list);
     pipe.cmd("XADD").arg(&events).arg("1-0").arg(EVENT).arg("");
     pipe.cmd("PEXPIRE").arg(&events).arg(millis(CHECK_TTL));

@@ -24,6 +24,7 @@ mod leader;
 mod notification;
 mod pipeline;
 mod pubsub;
+mod shared_counters;
 mod stored_claim;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -48,6 +49,7 @@ use self::{
     stored_claim::Claim,
 };
 use super::{
+    counters::{Counter, Counters},
     error::{CreateError, Unavailable},
     idempotency::Request,
     log::Log,
@@ -174,6 +176,22 @@ impl Replication {
             .runtime
             .spawn(async move { this.create_here(owner, request).await });
         created.await.unwrap_or(Err(Unavailable.into()))
+    }
+
+    /// As [`Store::add`](super::Store::add). `known` are the sums as this process knows them.
+    pub(super) async fn add(
+        &self,
+        known: &Counters,
+        amounts: &[(Counter, i64)],
+    ) -> Result<Vec<i64>, Unavailable> {
+        shared_counters::add(&self.redis, known, amounts).await
+    }
+
+    /// As [`Store::add_later`](super::Store::add_later).
+    pub(super) fn add_later(&self, known: &Counters, amounts: Vec<(Counter, i64)>) {
+        let (redis, known) = (Arc::clone(&self.redis), known.clone());
+        self.runtime
+            .spawn(shared_counters::add_later(redis, known, amounts));
     }
 
     /// As [`Store::existing`](super::Store::existing).
