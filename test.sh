@@ -71,6 +71,7 @@ readonly COMMANDS=(
   "all git git" # Fetches the advisories.
   "all nginx nginx-light"
   "all npm npm"
+  "all promtool prometheus" # Checks the alerts and the figures.
 )
 
 install_packages() {

@@ -22,17 +22,18 @@
 //! | `event` | the contract: events, their numbers, names and bytes | |
 //! | `chat` | the body of a POST, validated | |
 //! | `tokens` | estimates how many tokens a text has | |
+//! | `metrics` | figures for Prometheus | |
 //! | `idle_timer` | reports that nothing has happened for a while | |
 //! | `logging` | the log, without secrets | |
 //! | `connection` | the connections of clients: deadlines and count | |
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
-//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `tokens` |
+//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `metrics`, `tokens` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
 //! | `guard` | who may ask, from where, and what it may cost | `store` |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
-//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `store`, `tokens`, `upstream` |
-//! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `shutdown`, `store` |
-//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `shutdown`, `store`, `upstream`, `viewer` |
+//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `metrics`, `store`, `tokens`, `upstream` |
+//! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `metrics`, `shutdown`, `store` |
+//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `metrics`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `config` | all settings, checked, as the options of the components | `generation`, `guard`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `connection`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
@@ -43,6 +44,7 @@
 pub mod event;
 pub mod chat;
 pub mod tokens;
+pub mod metrics;
 pub mod idle_timer;
 pub mod logging;
 pub mod connection;

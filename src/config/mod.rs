@@ -30,6 +30,8 @@ use crate::{
 pub struct Config {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// Where the figures have an address of their own.
+    pub metrics: Option<SocketAddr>,
     /// How many threads serve.
     pub workers: usize,
     /// The folder of the page; `None` for the built-in page.
@@ -67,6 +69,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             listen: SocketAddr::new(settings.host, settings.port),
+            metrics: settings.metrics_addr,
             workers: settings.workers.map_or(cores, saturated),
             identity: upstream.identity(&settings)?,
             network: network::options(&settings, &upstream)?,

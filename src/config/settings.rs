@@ -3,7 +3,11 @@
 //! The order here is the order of `.env.example` and of the README's table. What the settings mean
 //! together (which upstream, with which key) is worked out by [`Config`](super::Config).
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
@@ -245,6 +249,10 @@ pub struct Settings {
     /// A PEM file with the CA certificates of Redis, if it does not use a public CA
     #[arg(long, env = "REDIS_CA_FILE", value_name = "FILE")]
     pub redis_ca_file: Option<PathBuf>,
+
+    /// An address of its own for GET /metrics, such as 127.0.0.1:9090, which asks for no token
+    #[arg(long, env = "METRICS_ADDR", value_name = "ADDRESS:PORT")]
+    pub metrics_addr: Option<SocketAddr>,
 
     /// The format of log lines
     #[arg(

@@ -211,6 +211,7 @@ fn take(
                 room = room.checked_sub(text.len() as u64).ok_or_else(too_long)?;
                 phase = phase.with_text();
                 run.deltas += 1;
+                run.gaps.get_or_insert_default().note();
                 run.first_delta
                     .get_or_insert_with(|| run.accepted.elapsed());
                 events.push(ReplyEvent::Delta { text });

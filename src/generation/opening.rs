@@ -17,6 +17,7 @@ use super::{
 use crate::{
     chat::ChatRequest,
     event::{ErrorCode, Notice, NoticeCode, ReplyEvent},
+    metrics,
     upstream::{Attempt, Busy, Contact, Deployment, Fault, Upstream},
 };
 
@@ -31,6 +32,17 @@ enum Asked {
     Answered(Box<Following>),
     Busy(Busy),
     Failed(Fault),
+}
+
+impl Asked {
+    /// In a word.
+    fn outcome(&self) -> String {
+        match self {
+            Self::Answered(_) => "answered".to_owned(),
+            Self::Busy(busy) if busy.contact == Contact::CircuitOpen => "circuit_open".to_owned(),
+            Self::Busy(Busy { fault, .. }) | Self::Failed(fault) => fault.error.code.to_string(),
+        }
+    }
 }
 
 /// Asks for a reply. Resolves once the first events of a response are in the log.
@@ -63,6 +75,7 @@ pub(super) async fn open(
             return Err(busy.fault);
         }
         retries += u32::from(asked);
+        metrics::retried();
         // While the circuit waits for another reply's trial request, there is nothing new to announce.
         if asked || !announced {
             let wait = busy.until.saturating_duration_since(Instant::now());
@@ -102,6 +115,7 @@ async fn ask_each(
             Attempt::Busy(busy) => Asked::Busy(busy),
             Attempt::Failed(fault) => Asked::Failed(fault),
         };
+        metrics::attempted(deployment.name(), &asked.outcome());
         match asked {
             Asked::Busy(this) => {
                 busy = Some(match busy {

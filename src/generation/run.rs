@@ -11,6 +11,7 @@ use crate::{
         End, ErrorCode, Estimate, FinishReason, Notice, NoticeCode, ReplyEvent, Status, Timing,
         TokenUsage, Usage,
     },
+    metrics::{self, Ended, Gaps},
     store::{AppendError, LocalLog, Writer},
     tokens::TokenEstimate,
     upstream::Fault,
@@ -48,6 +49,8 @@ pub(super) struct Run {
     pub(super) reasoning_bytes: u64,
     /// The time from the acceptance to the first delta.
     pub(super) first_delta: Option<Duration>,
+    /// Boxed, because it is large, and a reply may wait long for its first delta.
+    pub(super) gaps: Option<Box<Gaps>>,
     /// The model's version.
     pub(super) model: Option<String>,
     /// Upstream's own counts.
@@ -69,6 +72,7 @@ impl Run {
             deltas: 0,
             reasoning_bytes: 0,
             first_delta: None,
+            gaps: None,
             model: None,
             usage: None,
             prompt_tokens: 0,
@@ -148,6 +152,20 @@ impl Run {
             first_ms = end.ms.first, total_ms = end.ms.total;
             "reply ended"
         );
+        metrics::ended(Ended {
+            status: &end.status.to_string(),
+            code: &end
+                .error
+                .as_ref()
+                .map(|error| error.code.to_string())
+                .unwrap_or_default(),
+            first: self.first_delta,
+            total: self.accepted.elapsed(),
+            tokens: end
+                .usage
+                .as_ref()
+                .map(|usage| (usage.prompt_tokens(), usage.completion_tokens())),
+        });
         (self.on_end.0)(&end);
         self.writer.end(end);
     }

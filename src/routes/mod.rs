@@ -12,6 +12,7 @@ mod snapshot;
 mod replies;
 mod session;
 mod health;
+mod metrics;
 mod page;
 mod middleware;
 mod gate;
@@ -24,6 +25,7 @@ pub use self::{
     body::Bodies,
     connection::tied_to_connection,
     gate::{LocalAddress, cors, gate},
+    metrics::metrics_resource,
     middleware::{default_headers, problems_only},
     page::{NoIndex, Page},
     service::{Provider, Service},
@@ -66,6 +68,11 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
             .route(web::get().to(health::ready))
             .route(web::head().to(health::ready))
             .default_service(other_methods("GET, HEAD")),
+    )
+    .service(
+        web::resource("/metrics")
+            .route(web::get().to(metrics::guarded))
+            .default_service(other_methods("GET")),
     )
     .service(web::scope("/v1").default_service(web::to(not_found)))
     .default_service(web::to(not_found));

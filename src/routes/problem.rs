@@ -22,6 +22,7 @@ use crate::{
     chat::{ChatError, MESSAGE_LIMIT},
     generation::StartError,
     guard::{NotAdmitted, Reason, Refusal},
+    metrics,
     store::{CreateError, Unavailable},
 };
 
@@ -81,6 +82,12 @@ pub(super) enum Code {
     StoreUnavailable,
     /// A bug or a failure of the server itself.
     Internal,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Code {
@@ -284,6 +291,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
+        metrics::refused(&self.code.to_string());
         let status = self.code.status();
         let mut response = HttpResponse::build(status);
         response

@@ -43,6 +43,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Server {
     addr: SocketAddr,
     actix: actix_web::dev::Server,
+    metrics: Option<actix_web::dev::Server>,
     service: Data<Service>,
     patience: Duration,
     simulator: Option<Simulator>,
@@ -126,11 +127,21 @@ impl Server {
         let listener = listen::bind(config.listen).map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
         let server = listen::serve(listener, config.workers, descriptors, app).map_err(refused)?;
+        let metrics = config
+            .metrics
+            .map(|addr| {
+                metrics_server(addr, &service, descriptors)
+                    .map_err(|error| StartError::Listen(addr, error))
+            })
+            .transpose()?;
         info!(
             url = page_url(addr).as_str(), upstream = provider.name(), deployments = count,
             first = first.as_deref();
             "listening"
         );
+        if let Some(address) = config.metrics {
+            info!(address:% = address; "Prometheus may ask for figures");
+        }
         descriptors.warn_if_few(max_replies);
         let Proxies { https, http, .. } = &config.network.proxies;
         if https.is_some() || http.is_some() {
@@ -146,6 +157,7 @@ impl Server {
         Ok(Self {
             addr,
             actix: server,
+            metrics,
             service,
             patience: config.drain_timeout,
             simulator,
@@ -173,6 +185,7 @@ impl Server {
     pub async fn run(self) -> io::Result<()> {
         let Self {
             actix,
+            metrics,
             service,
             patience,
             simulator,
@@ -197,8 +210,15 @@ impl Server {
             };
             shutdown::run(store, drain, topology, patience, stop_workers).await;
         };
+        let metrics = async {
+            match metrics {
+                Some(server) => server.await,
+                None => std::future::pending().await,
+            }
+        };
         let served = tokio::select! {
             served = actix => served,
+            served = metrics => served,
             () = store.sweep() => Ok(()),
             () = guard.watch() => Ok(()),
             () = end => Ok(()),
@@ -207,6 +227,23 @@ impl Server {
         info!("stopped");
         served
     }
+}
+
+/// A server for the figures alone.
+fn metrics_server(
+    addr: SocketAddr,
+    service: &Data<Service>,
+    descriptors: Descriptors,
+) -> io::Result<actix_web::dev::Server> {
+    let listener = listen::bind(addr)?;
+    let service = service.clone();
+    let app = move || {
+        App::new()
+            .app_data(service.clone())
+            .wrap(routes::default_headers())
+            .service(routes::metrics_resource())
+    };
+    listen::serve(listener, 1, descriptors, app)
 }
 
 async fn store(

@@ -192,6 +192,14 @@ impl Store {
         self.memory.running()
     }
 
+    /// The number of events of running replies of this process that other replicas cannot read yet.
+    #[must_use]
+    pub fn unreplicated(&self) -> u64 {
+        let logs = self.memory.running_logs();
+        let behind = |log: &LocalLog| log.appended().seq.0.saturating_sub(log.position().seq.0);
+        logs.iter().map(|log| behind(log)).sum()
+    }
+
     /// Whether new replies are refused.
     #[must_use]
     pub fn is_draining(&self) -> bool {

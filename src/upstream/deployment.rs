@@ -35,7 +35,7 @@ use super::{
     secrets::{RequestId, Secrets},
     transport::Network,
 };
-use crate::{chat::ChatRequest, event::ErrorCode};
+use crate::{chat::ChatRequest, event::ErrorCode, metrics};
 
 /// How long a reply waits after this process had no file descriptor for its connection.
 const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(250);
@@ -114,6 +114,12 @@ impl Deployment {
             request: Request::new(&options.endpoint, model),
             state,
         }
+    }
+
+    /// The name of the deployment.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Asks the circuit for the right to send a request.
@@ -289,6 +295,7 @@ impl Deployment {
     fn open_circuit(&self, fault: &Fault) -> CircuitOpen {
         let retry_after = fault.error.retry_after_ms.map(Duration::from_millis);
         let open = self.state.circuit.open(fault.error.code, retry_after);
+        metrics::circuit(&self.name, true);
         let pause = open.until.saturating_duration_since(Instant::now());
         warn!(
             deployment = self.name.as_str(), endpoint = self.origin.as_str(), code:% = fault.error.code,
@@ -300,6 +307,7 @@ impl Deployment {
     }
 
     fn close_circuit(&self) {
+        metrics::circuit(&self.name, false);
         if self.state.circuit.close().is_some() {
             info!(
                 deployment = self.name.as_str(), endpoint = self.origin.as_str();

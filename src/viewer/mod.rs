@@ -28,6 +28,7 @@ use rand::RngExt as _;
 use crate::{
     event::{self, Seq},
     idle_timer::IdleTimer,
+    metrics::OpenViewer,
     shutdown::{DrainGuard, DrainWatch},
     store::{Next, Reader},
 };
@@ -55,6 +56,7 @@ pub struct Viewer {
     unsent: Bytes,
     ping: IdleTimer,
     on_drain: OnDrain,
+    _counted: OpenViewer,
 }
 
 /// What a viewer does when its replica drains.
@@ -94,6 +96,7 @@ impl Viewer {
             unsent: Bytes::new(),
             ping: IdleTimer::new(ping),
             on_drain,
+            _counted: OpenViewer::count(),
         }
     }
 

@@ -84,7 +84,8 @@ def every_setting_is_one_of_the_program():
 def selectors_find_the_pods_and_ports_have_one_name():
     labels = one("Deployment")["spec"]["template"]["metadata"]["labels"]
     (container,) = pod()["containers"]
-    (port,) = container["ports"]
+    port, metrics = container["ports"]
+    assert one("ConfigMap")["data"]["METRICS_ADDR"] == f"0.0.0.0:{metrics['containerPort']}"
     assert f"EXPOSE {port['containerPort']}" in (ROOT / "Dockerfile").read_text()
     service = one("Service")["spec"]
     assert service["ports"][0]["targetPort"] == port["name"]
@@ -103,6 +104,8 @@ def a_roll_out_takes_no_replica_before_its_successor_serves():
     assert one("Deployment")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert one("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     scaler = one("HorizontalPodAutoscaler")["spec"]
+    (open_replies,) = [metric["pods"] for metric in scaler["metrics"] if metric["type"] == "Pods"]
+    assert open_replies["metric"]["name"] in (ROOT / "src/metrics/registry.rs").read_text()
     assert scaler["minReplicas"] == 3
     assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] >= 300
 
