@@ -5,10 +5,13 @@
 
 import { isBlank } from "./conversation.js";
 import { find, make } from "./dom.js";
+import { spoken } from "./markdown/speech.js";
 import { words } from "./words.js";
 
 const ANNOUNCEMENT_TTL_MS = 30_000;
 const ANNOUNCED_CHARS_LIMIT = 600;
+/** Marks make a text longer than what is spoken of it. */
+const RENDERED_CHARS_LIMIT = 4 * ANNOUNCED_CHARS_LIMIT;
 const ANNOUNCE_LOSS_AFTER_MS = 5_000;
 
 /** The voice of the page. */
@@ -61,20 +64,15 @@ export class Announcer {
 }
 
 /**
- * A reply as it should be spoken: without Markdown's marks, and not longer than one listens.
+ * A reply as it should be spoken: as it is rendered, and not longer than one listens.
  *
  * @param {string} text
  */
 export function spokenText(text) {
-  const plain = text
-    .replace(/^[ \t]*(```|~~~).*\n?/gm, "")
-    .replace(/^[ \t]*(#{1,6}|>|[-*+]|\d+[.)])[ \t]+/gm, "")
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .replace(/(\*\*|__|~~|`)/g, "")
-    .replace(/(^|\W)[*_](\S[^*_\n]*)[*_](?=\W|$)/g, "$1$2")
-    .trim();
-  if (plain.length <= ANNOUNCED_CHARS_LIMIT) return plain;
-  const cut = plain.slice(0, ANNOUNCED_CHARS_LIMIT);
-  // Whole words, and never half of a surrogate pair.
-  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), cut.lastIndexOf("\n"), 1))} … ${words.announce.rest}`;
+  const said = spoken(text.slice(0, RENDERED_CHARS_LIMIT));
+  if (said.length <= ANNOUNCED_CHARS_LIMIT) return said;
+  const cut = said.slice(0, ANNOUNCED_CHARS_LIMIT);
+  const sentences = /^[^]*[.!?…](?=\s)/.exec(cut)?.[0];
+  // Whole sentences; of a very long one whole words, and never half of a surrogate pair.
+  return `${sentences ?? `${cut.slice(0, Math.max(cut.lastIndexOf(" "), cut.lastIndexOf("\n"), 1))} …`} ${words.announce.rest}`;
 }

@@ -17,67 +17,84 @@ import { Definitions, safeHref } from "./markdown/links.js";
  * @param {Element} container
  * @param {object} [options]
  * @param {(destination: string) => string|null} [options.hrefOf] The URL that a link opens; `null` for none.
- * @returns {{push(text: string): void, replace(text: string): void, end(): void}} `push` adds text, `replace`
- *   shows another one in its place, and `end` tells that no more comes.
+ * @returns {Renderer}
  */
 export function createRenderer(container, { hrefOf = safeHref } = {}) {
-  let blocks;
+  return new Renderer(container, hrefOf);
+}
+
+class Renderer {
+  #container;
+  #hrefOf;
+  #blocks;
   /** The beginning of a line, while its kind is not decided. */
-  let start;
-  let isInLine;
-  let endsWithReturn;
+  #start = "";
+  #isInLine = false;
+  #endsWithReturn = false;
 
-  function clear() {
-    container.replaceChildren();
-    blocks = new Blocks(container, { definitions: new Definitions(), hrefOf });
-    start = "";
-    isInLine = false;
-    endsWithReturn = false;
+  /**
+   * @param {Element} container
+   * @param {(destination: string) => string|null} hrefOf
+   */
+  constructor(container, hrefOf) {
+    this.#container = container;
+    this.#hrefOf = hrefOf;
+    this.#blocks = this.#clear();
   }
 
-  function push(text) {
-    const isSecondHalf = endsWithReturn && text.startsWith("\n");
-    endsWithReturn = text === "" ? endsWithReturn : text.endsWith("\r");
-    const lines = text.slice(isSecondHalf ? 1 : 0).replace(/\0/g, "\ufffd").split(/\r\n|\r|\n/);
-    const last = lines.pop();
-    for (const line of lines) {
-      add(line);
-      endLine();
+  /**
+   * Adds text.
+   *
+   * @param {string} text
+   */
+  push(text) {
+    if (text === "") return;
+    // The two characters of one line end may come in two pieces.
+    const from = this.#endsWithReturn && text.startsWith("\n") ? 1 : 0;
+    this.#endsWithReturn = text.endsWith("\r");
+    const lines = text.slice(from).replace(/\0/g, "\ufffd").split(/\r\n|\r|\n/);
+    for (const [at, line] of lines.entries()) {
+      if (at > 0) this.#endLine();
+      if (this.#isInLine) this.#blocks.add(line);
+      else this.#start += line;
     }
-    add(last);
-    if (!isInLine && start !== "" && !isUndecided(start)) startLine();
-    blocks.show();
+    if (!this.#isInLine && this.#start !== "" && !isUndecided(this.#start)) this.#startLine();
+    this.#blocks.show();
   }
 
-  function add(text) {
-    if (isInLine) blocks.add(text);
-    else start += text;
+  /**
+   * Shows another text in place of the one so far.
+   *
+   * @param {string} text
+   */
+  replace(text) {
+    this.#blocks = this.#clear();
+    this.push(text);
   }
 
-  function startLine() {
-    blocks.startLine(start);
-    start = "";
-    isInLine = true;
+  /** Tells that no more text comes. */
+  end() {
+    if (this.#isInLine || this.#start !== "") this.#endLine();
+    this.#blocks.seal();
   }
 
-  function endLine() {
-    if (!isInLine) startLine();
-    blocks.endLine();
-    isInLine = false;
+  #clear() {
+    this.#container.replaceChildren();
+    this.#start = "";
+    this.#isInLine = false;
+    this.#endsWithReturn = false;
+    return new Blocks(this.#container, { definitions: new Definitions(), hrefOf: this.#hrefOf });
   }
 
-  function end() {
-    if (isInLine || start !== "") endLine();
-    blocks.seal();
+  #startLine() {
+    this.#blocks.startLine(this.#start);
+    this.#start = "";
+    this.#isInLine = true;
   }
 
-  clear();
-  return {
-    push,
-    replace(text) {
-      clear();
-      push(text);
-    },
-    end,
-  };
+  #endLine() {
+    if (!this.#isInLine) this.#startLine();
+    this.#blocks.endLine();
+    this.#isInLine = false;
+  }
 }

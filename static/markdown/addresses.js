@@ -15,10 +15,10 @@ const ADDRESS_END = /[?!.,:;*_~'"]+$/;
  * @returns {{words: string, destination: string, end: number}|null}
  */
 export function autolinkAt(text, at) {
-  const [whole, words] = match(AUTOLINK, text, at) ?? [];
-  if (words) return { words, destination: words, end: at + whole.length };
-  const [wholeMail, mail] = match(MAIL, text, at) ?? [];
-  return mail ? { words: mail, destination: `mailto:${mail}`, end: at + wholeMail.length } : null;
+  const words = match(AUTOLINK, text, at)?.[1];
+  const mail = words ? undefined : match(MAIL, text, at)?.[1];
+  if (words) return { words, destination: words, end: at + `<${words}>`.length };
+  return mail ? { words: mail, destination: `mailto:${mail}`, end: at + `<${mail}>`.length } : null;
 }
 
 /**
@@ -37,12 +37,21 @@ export function addressAt(text, at, before) {
   return rest.length <= "://".length ? null : { scheme, address: scheme + rest, end: at + rest.length };
 }
 
+/**
+ * @param {RegExp} pattern
+ * @param {string} text
+ * @param {number} at
+ */
 function match(pattern, text, at) {
   pattern.lastIndex = at;
   return pattern.exec(text);
 }
 
-/** An address without the punctuation of the sentence around it. */
+/**
+ * An address without the punctuation of the sentence around it.
+ *
+ * @param {string} text
+ */
 function withoutPunctuation(text) {
   let address = text;
   for (;;) {
@@ -53,4 +62,8 @@ function withoutPunctuation(text) {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {string} character
+ */
 const count = (text, character) => text.split(character).length - 1;

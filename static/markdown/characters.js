@@ -37,28 +37,49 @@ export function referenceAt(text, at) {
   return decoded === undefined ? null : { end: at + whole.length, text: decoded };
 }
 
+/** @param {number} code */
 function characterOf(code) {
   const isInvalid = code === 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff);
   return String.fromCodePoint(isInvalid ? 0xfffd : code);
 }
 
-/** Removes escapes and decodes references, as in a destination or a title. */
+/**
+ * Removes escapes and decodes references, as in a destination or a title.
+ *
+ * @param {string} text
+ */
 export function decode(text) {
   if (!/[\\&]/.test(text)) return text;
   return text.replace(ESCAPE_OR_REFERENCE, (whole, escaped) => escaped ?? referenceAt(whole, 0)?.text ?? whole);
 }
 
+/** @param {string|undefined} character */
 export const isEscapable = (character) => character !== undefined && /^[!-/:-@[-`{-~]$/.test(character);
 
-/** Whether a character is a space; the start and the end of a text are. */
+/**
+ * Whether a character is a space; the start and the end of a text are.
+ *
+ * @param {string} character
+ */
 export const isSpace = (character) => character === "" || SPACE.test(character);
 
+/** @param {string} character */
 export const isPunctuation = (character) => PUNCTUATION.test(character);
 
-/** The character at an index, whole also outside the basic plane; empty after the end. */
-export const characterAt = (text, at) => (at < text.length ? String.fromCodePoint(text.codePointAt(at)) : "");
+/**
+ * The character at an index, whole also outside the basic plane; empty after the end.
+ *
+ * @param {string} text
+ * @param {number} at
+ */
+export const characterAt = (text, at) => String.fromCodePoint(...(at < text.length ? [text.codePointAt(at) ?? 0] : []));
 
-/** The character before an index, whole; empty at the start. */
+/**
+ * The character before an index, whole; empty at the start.
+ *
+ * @param {string} text
+ * @param {number} at
+ */
 export function characterBefore(text, at) {
   if (at <= 0) return "";
   const unit = text.charCodeAt(at - 1);

@@ -3,6 +3,7 @@
  */
 
 import { copy } from "../clipboard.js";
+import { make, write } from "../dom.js";
 import { words } from "../words.js";
 
 /** How long the button says what it did. */
@@ -16,44 +17,23 @@ const OUTCOME_MS = 2_000;
  */
 export function codeBlock(language) {
   const text = document.createTextNode("");
-  const code = element("code", "");
+  const code = make("code", {}, text);
   if (language !== "") code.dataset.language = language;
-  code.append(text);
-
-  const pre = element("pre", "");
-  pre.dir = "ltr";
-  // Without it, the keyboard could not scroll a long line.
-  pre.tabIndex = 0;
-  pre.setAttribute("role", "region");
-  pre.setAttribute("aria-label", language === "" ? words.code : `${words.code}: ${language}`);
-  pre.append(code);
-
-  const label = element("span", "language");
-  label.textContent = language;
-  const head = element("div", "code-head");
-  head.append(label, copyButton(text));
-
-  const block = element("div", "code");
-  block.append(head, pre);
-  return { block, text };
+  // With a place in the tab order, the keyboard can scroll a long line.
+  const name = language === "" ? words.markdown.code : words.markdown.codeIn(language);
+  const pre = make("pre", { dir: "ltr", tabindex: "0", role: "region", "aria-label": name }, code);
+  const head = make("div", { class: "code-head" }, make("span", {}, language), copyButton(text));
+  return { block: make("div", { class: "code" }, head, pre), text };
 }
 
+/** @param {Text} text */
 function copyButton(text) {
-  const button = element("button", "copy");
-  button.type = "button";
-  button.textContent = words.actions.copy;
-  let timer;
+  const button = make("button", { type: "button", class: "copy" }, words.actions.copy);
+  let timer = 0;
   button.addEventListener("click", async () => {
-    const isCopied = await copy(text.data);
-    button.textContent = isCopied ? words.actions.copied : words.actions.notCopied;
+    write(button, (await copy(text.data)) ? words.actions.copied : words.actions.notCopied);
     clearTimeout(timer);
-    timer = setTimeout(() => (button.textContent = words.actions.copy), OUTCOME_MS);
+    timer = setTimeout(() => write(button, words.actions.copy), OUTCOME_MS);
   });
   return button;
-}
-
-function element(name, className) {
-  const made = document.createElement(name);
-  if (className !== "") made.className = className;
-  return made;
 }

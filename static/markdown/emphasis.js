@@ -6,6 +6,8 @@
 
 import { isPunctuation, isSpace } from "./characters.js";
 
+/** @typedef {"em"|"strong"|"del"} Tag */
+
 /**
  * A run of one character that may open or close emphasis.
  *
@@ -16,11 +18,17 @@ import { isPunctuation, isSpace } from "./characters.js";
  * @property {boolean} opens
  * @property {boolean} closes
  * @property {boolean} startsWord Whether no letter stands before it.
- * @property {string[]} opened What it opens, the innermost first.
- * @property {string[]} closed What it closes, the innermost first.
+ * @property {Tag[]} opened What it opens, the innermost first.
+ * @property {Tag[]} closed What it closes, the innermost first.
  */
 
-/** @returns {Run} */
+/**
+ * @param {string} text The character.
+ * @param {number} length
+ * @param {string} before The character before the run.
+ * @param {string} after The one after it.
+ * @returns {Run}
+ */
 export function runOf(text, length, before, after) {
   const [spaceBefore, spaceAfter] = [isSpace(before), isSpace(after)];
   const [markBefore, markAfter] = [isPunctuation(before), isPunctuation(after)];
@@ -47,7 +55,7 @@ export class Runs {
   /** Where to go on. */
   #at = 0;
   /** For each kind of closer, the index below which there is no opener for it. */
-  #floors = new Map();
+  #floors = /** @type {Map<string, number>} */ (new Map());
 
   get length() {
     return this.#runs.length;
@@ -64,7 +72,11 @@ export class Runs {
     this.#at = this.#runs.length;
   }
 
-  /** Decides the runs of a link, which are those from an index on, and forgets them. */
+  /**
+   * Decides the runs of a link, which are those from an index on, and forgets them.
+   *
+   * @param {number} start
+   */
   decideFrom(start) {
     this.#decide(start, new Map(), start);
     this.#runs.length = start;
@@ -80,6 +92,11 @@ export class Runs {
     }
   }
 
+  /**
+   * @param {number} start Where to go on.
+   * @param {Map<string, number>} floors
+   * @param {number} bottom The index below which no run is looked at.
+   */
   #decide(start, floors, bottom = 0) {
     const runs = this.#runs;
     let at = start;
@@ -115,7 +132,12 @@ export class Runs {
   }
 }
 
-/** Whether a run closes what another opens. */
+/**
+ * Whether a run closes what another opens.
+ *
+ * @param {Run} opener
+ * @param {Run} closer
+ */
 function belong(opener, closer) {
   if (opener.text !== closer.text || !opener.opens) return false;
   const isMultiple = (opener.length + closer.length) % 3 === 0;

@@ -6,9 +6,10 @@
  */
 
 import { addressAt, autolinkAt } from "./addresses.js";
-import { characterAt, characterBefore, isEscapable, isSpace, referenceAt } from "./characters.js";
+import { Brackets } from "./brackets.js";
+import { characterAt, characterBefore, isEscapable, referenceAt } from "./characters.js";
 import { Runs, runOf } from "./emphasis.js";
-import { OPEN, labelAt, targetAt } from "./links.js";
+import { OPEN } from "./links.js";
 import { mathAt } from "./math.js";
 import { treeOf } from "./tree.js";
 
@@ -36,23 +37,26 @@ class Parser {
   #text;
   #before;
   #open;
-  #definitions;
   #at = 0;
   #final = 0;
   /** Whether something began that a later character may complete. */
   #pending = false;
+  /** @type {import("./tree.js").Item[]} */
   #items = [];
   #runs = new Runs();
-  /** The `[` that have no `]`. */
-  #brackets = [];
-  /** The ends of code and math that the rest of the text does not have. */
+  #brackets;
+  /** The ends of code and math that the rest of the text does not have. @type {Set<unknown>} */
   #unended = new Set();
 
+  /**
+   * @param {string} text
+   * @param {Parameters<typeof parse>[1]} context
+   */
   constructor(text, { before, open, definitions }) {
     this.#text = text;
     this.#before = before;
     this.#open = open;
-    this.#definitions = definitions;
+    this.#brackets = new Brackets(definitions, open);
   }
 
   parse() {
@@ -96,12 +100,16 @@ class Parser {
       case "]":
         return this.#closeBracket();
       default: {
-        const plain = match(PLAIN, text, this.#at)[0];
+        const plain = match(PLAIN, text, this.#at);
         return this.#words(plain, plain.length);
       }
     }
   }
 
+  /**
+   * @param {string} words
+   * @param {number} length Of what they are written as.
+   */
   #words(words, length) {
     const last = this.#items.at(-1);
     if (typeof last === "string") this.#items[this.#items.length - 1] = last + words;
@@ -109,6 +117,10 @@ class Parser {
     this.#at += length;
   }
 
+  /**
+   * @param {import("./tree.js").Item} item
+   * @param {number} length
+   */
   #push(item, length) {
     this.#items.push(item);
     this.#at += length;
@@ -117,7 +129,7 @@ class Parser {
   /** A space is where the text before it may be final. */
   #spaces() {
     this.#settle();
-    const spaces = match(SPACES, this.#text, this.#at)[0];
+    const spaces = match(SPACES, this.#text, this.#at);
     const end = this.#at + spaces.length;
     const isVisible = end < this.#text.length && this.#text[end] !== "\n";
     this.#words(isVisible ? spaces : "", spaces.length);
@@ -143,7 +155,7 @@ class Parser {
   }
 
   #settle() {
-    if (this.#pending || this.#brackets.length > 0 || " \t".includes(this.#text[this.#at - 1] ?? "?")) return;
+    if (this.#pending || !this.#brackets.isEmpty || " \t".includes(this.#text[this.#at - 1] ?? "?")) return;
     this.#runs.decide();
     if (this.#runs.length === 0 && this.#at > 0) this.#final = this.#at;
   }
@@ -166,8 +178,7 @@ class Parser {
   #code() {
     const text = this.#text;
     const start = this.#at;
-    BACKTICKS.lastIndex = start;
-    const { length } = BACKTICKS.exec(text)[0];
+    const { length } = match(BACKTICKS, text, start);
     const from = start + length;
     if (!this.#unended.has(length)) {
       BACKTICKS.lastIndex = from;
@@ -235,70 +246,51 @@ class Parser {
   /** An address in plain text: `https://…`. */
   #address() {
     const last = this.#items.at(-1);
-    const found = typeof last === "string" ? addressAt(this.#text, this.#at, last) : null;
+    if (typeof last !== "string") return this.#words(":", 1);
+    const found = addressAt(this.#text, this.#at, last);
     if (!found) return this.#words(":", 1);
     this.#items[this.#items.length - 1] = last.slice(0, -found.scheme.length);
     this.#link(found.address, found.address, found.end);
   }
 
+  /**
+   * @param {string} words
+   * @param {string} destination
+   * @param {number} end
+   */
   #link(words, destination, end) {
-    this.#items.push({ link: { destination, title: "" } }, words, { ends: "a" });
+    this.#items.push({ words: "", isImage: false, link: { destination, title: "" } }, words, { ends: "a" });
     this.#at = end;
   }
 
+  /** @param {number} length */
   #bracket(length) {
-    const bracket = { bracket: length === 2 ? "![" : "[", isImage: length === 2, isActive: true, start: this.#at + length };
-    this.#brackets.push({ item: bracket, index: this.#items.length, runs: this.#runs.length });
-    this.#push(bracket, length);
+    const isImage = length === 2;
+    const item = { words: isImage ? "![" : "[", isImage };
+    this.#brackets.add({ item, start: this.#at + length, runs: this.#runs.length, isActive: true });
+    this.#push(item, length);
   }
 
   #closeBracket() {
-    const opener = this.#brackets.pop();
-    if (!opener?.item.isActive) return this.#words("]", 1);
-    const target = this.#target(opener);
-    if (!target) return this.#words("]", 1);
-    const { destination, title, end } = target;
-    this.#runs.decideFrom(opener.runs);
-    opener.item.link = { destination, title };
-    this.#push({ ends: "a" }, end - this.#at);
-    if (opener.item.isImage) return;
-    // No link is in another one.
-    for (const { item } of this.#brackets) item.isActive &&= item.isImage;
-  }
-
-  /** What follows a `]`: a destination, a label, or nothing. */
-  #target({ item }) {
-    const after = this.#at + 1;
-    const text = this.#text;
-    if (text[after] === "(") {
-      const target = targetAt(text, after);
-      if (target.end >= 0) return target;
-      if (target.end === OPEN && this.#open) {
-        this.#pending = true;
-        return { destination: null, title: "", end: text.length };
-      }
-    }
-    const own = text.slice(item.start, this.#at);
-    if (text[after] === "[") {
-      const { end, label } = labelAt(text, after);
-      const found = end >= 0 && this.#definitions.find(label, this.#open);
-      if (found) return { ...found, end };
-      if (end === OPEN) this.#pending ||= this.#open;
-      // A full reference whose label is not defined is none at all.
-      if (end >= 0) return undefined;
-    }
-    if (after >= text.length) this.#pending ||= this.#open;
-    const found = /(?:^|[^\\])\[/.test(own) ? undefined : this.#definitions.findText(own, this.#open);
-    if (!found) return undefined;
-    return { ...found, end: text.startsWith("[]", after) ? after + 2 : after };
+    const link = this.#brackets.close(this.#text, this.#at);
+    this.#pending ||= this.#brackets.mayChange;
+    if (!link) return this.#words("]", 1);
+    this.#runs.decideFrom(link.runs);
+    this.#push({ ends: "a" }, link.end - this.#at);
   }
 }
 
+/**
+ * @param {RegExp} pattern
+ * @param {string} text
+ * @param {number} at
+ */
 function match(pattern, text, at) {
   pattern.lastIndex = at;
-  return pattern.exec(text);
+  return pattern.exec(text)?.[0] ?? "";
 }
 
+/** @param {string} text Between backticks. */
 function codeOf(text) {
   const line = text.replace(/\n/g, " ");
   return /^ .* $/.test(line) && line.trim() !== "" ? line.slice(1, -1) : line;

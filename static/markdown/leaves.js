@@ -5,6 +5,8 @@
  * `show` shows what it has so far.
  */
 
+import { make } from "../dom.js";
+import { words } from "../words.js";
 import { NONE, OPEN } from "./links.js";
 import { Prose } from "./prose.js";
 
@@ -17,11 +19,11 @@ const HEADING_OFFSET = 2;
 
 /** A paragraph, or what turns out to be definitions of links, a heading, or the head of a table. */
 export class Paragraph {
-  kind = "paragraph";
+  kind = /** @type {const} */ ("paragraph");
   #parent;
   #context;
   #mayBeTask;
-  #element = document.createElement("p");
+  #element = make("p");
   /** @type {Prose|null} */
   #prose = null;
   /** The beginning, while it may be a definition or the box of a task. */
@@ -67,6 +69,11 @@ export class Paragraph {
     if (this.#held.length > HELD_LIMIT) this.#release();
   }
 
+  /** @returns {boolean} Whether the block ends with its line. */
+  endLine() {
+    return false;
+  }
+
   show() {
     this.#attach();
     this.#prose?.show();
@@ -101,7 +108,7 @@ export class Paragraph {
     const earlier = this.#earlier.slice(0, -1);
     if (this.#held === "") {
       this.#element.remove();
-      this.#element = document.createElement("p");
+      this.#element = make("p");
       this.#prose = null;
       this.#front = "";
       if (earlier !== "") this.#feed(earlier);
@@ -116,13 +123,18 @@ export class Paragraph {
     if (held !== "") this.#feed(held);
   }
 
+  /** @param {string} text */
   #feed(text) {
     if (this.#prose) return this.#prose.add(text);
     this.#front += text;
     this.#readFront(false);
   }
 
-  /** Reads the beginning, as far as it is known what it is. */
+  /**
+   * Reads the beginning, as far as it is known what it is.
+   *
+   * @param {boolean} isWhole Whether no more comes.
+   */
   #readFront(isWhole) {
     if (this.#prose || this.#front === "") return;
     if (this.#mayBeTask) {
@@ -145,6 +157,7 @@ export class Paragraph {
     if (this.#front !== "") this.#begin(this.#front);
   }
 
+  /** @param {string} text */
   #begin(text) {
     this.#front = "";
     this.#prose = new Prose(this.#element, this.#context);
@@ -158,18 +171,24 @@ export class Paragraph {
 
 /** A heading, which is one line. */
 export class Heading {
-  kind = "heading";
+  kind = /** @type {const} */ ("heading");
   #prose;
   #isEmpty = true;
   /** The end of the line, while it may be the signs that close the heading. */
   #held = "";
 
+  /**
+   * @param {Element} parent
+   * @param {import("./patch.js").Context} context
+   * @param {number} level
+   */
   constructor(parent, context, level) {
     const element = headingElement(level);
     parent.append(element);
     this.#prose = new Prose(element, context);
   }
 
+  /** @param {string} text */
   add(text) {
     const line = this.#held + text;
     let end = line.length;
@@ -179,6 +198,7 @@ export class Heading {
     this.#held = line.slice(end);
   }
 
+  /** @returns {boolean} Whether the block ends with its line. */
   endLine() {
     return true;
   }
@@ -193,6 +213,7 @@ export class Heading {
     this.#prose.seal();
   }
 
+  /** @param {string} text */
   #give(text) {
     if (text === "") return;
     this.#isEmpty = false;
@@ -200,17 +221,15 @@ export class Heading {
   }
 }
 
+/** @param {number} level */
 function headingElement(level) {
   const element = document.createElement(`h${Math.min(level + HEADING_OFFSET, 6)}`);
   element.className = `level-${level}`;
   return element;
 }
 
+/** @param {boolean} isDone */
 function taskBox(isDone) {
-  const box = document.createElement("input");
-  box.type = "checkbox";
-  box.disabled = true;
-  box.checked = isDone;
-  box.setAttribute("aria-label", isDone ? "Done" : "To do");
-  return box;
+  const label = isDone ? words.markdown.done : words.markdown.toDo;
+  return make("input", { type: "checkbox", disabled: "", "aria-label": label, ...(isDone ? { checked: "" } : {}) });
 }

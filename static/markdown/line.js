@@ -35,7 +35,11 @@ export class Line {
     return " ".repeat(this.#leftOfTab) + this.#text.slice(this.#at + 1);
   }
 
-  /** Passes over white space of at most so many columns. */
+  /**
+   * Passes over white space of at most so many columns.
+   *
+   * @param {number} count
+   */
   skipColumns(count) {
     let left = count;
     while (left > 0) {
@@ -55,7 +59,11 @@ export class Line {
     }
   }
 
-  /** Passes over the white space and then so many characters. */
+  /**
+   * Passes over the white space and then so many characters.
+   *
+   * @param {number} length
+   */
   skipMark(length) {
     const { end, columns } = this.#white();
     this.#at = end + length;

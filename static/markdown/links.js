@@ -23,6 +23,8 @@ const LABEL_LIMIT = 999;
 const SAFE_SCHEMES = /^(?:https?:\/\/|mailto:)/i;
 /** Browsers drop these inside a scheme, so `java\nscript:` would be one. */
 const INVISIBLE = /[\u0000-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
+/** @type {Record<string, string>} */
+const TITLE_ENDS = { '"': '"', "'": "'", "(": ")" };
 const FILLER = /[ \t]*\n?[ \t]*/y;
 const SPACES = /[ \t]*/y;
 
@@ -85,7 +87,7 @@ function destinationAt(text, from) {
  * @returns {{end: number, title?: string}}
  */
 function titleAt(text, from) {
-  const close = { '"': '"', "'": "'", "(": ")" }[text[from]];
+  const close = TITLE_ENDS[text[from] ?? ""];
   if (!close) return { end: NONE };
   for (let at = from + 1; at < text.length; at += 1) {
     const character = text[at];
@@ -139,7 +141,11 @@ export function labelAt(text, from) {
   return { end: OPEN };
 }
 
-/** The form in which labels are compared. */
+/**
+ * The form in which labels are compared.
+ *
+ * @param {string} label
+ */
 function normalized(label) {
   return label.trim().replace(/\s+/g, " ").toLowerCase().toUpperCase();
 }
@@ -151,8 +157,9 @@ function normalized(label) {
  * definition but text, so that the reader sees where it leads.
  */
 export class Definitions {
+  /** @type {Map<string, {destination: string, title: string}>} */
   #targets = new Map();
-  /** The labels that were used before they were defined. */
+  /** The labels that were used before they were defined. @type {Set<string>} */
   #missed = new Set();
 
   /**
@@ -168,7 +175,12 @@ export class Definitions {
     return found;
   }
 
-  /** Finds by a label as it is written. */
+  /**
+   * Finds by a label as it is written.
+   *
+   * @param {string} label
+   * @param {boolean} isOpen
+   */
   findText(label, isOpen) {
     return label.length > LABEL_LIMIT ? undefined : this.find(normalized(label), isOpen);
   }
@@ -186,10 +198,14 @@ export class Definitions {
     return end === OPEN && given !== text ? NONE : end;
   }
 
+  /**
+   * @param {string} text
+   * @param {boolean} whole
+   */
   #read(text, whole) {
     const open = whole ? NONE : OPEN;
     if (text[0] !== "[") return text === "" ? open : NONE;
-    const { end, label } = labelAt(text, 0);
+    const { end, label = "" } = labelAt(text, 0);
     if (end < 0) return end === OPEN ? open : NONE;
     if (end >= text.length) return open;
     if (text[end] !== ":") return NONE;
@@ -201,13 +217,13 @@ export class Definitions {
       if (!whole || found.destination === undefined) return open;
       return this.#keep(label, found.destination, "", text.length);
     }
-    const { destination } = found;
+    const { destination = "" } = found;
     // Without a title, the definition ends with its line.
     const lineEnd = skip(text, found.end, SPACES);
     at = skip(text, found.end, FILLER);
     if (at >= text.length) return whole ? this.#keep(label, destination, "", at) : OPEN;
     if (at > found.end) {
-      const { end: titleEnd, title } = titleAt(text, at);
+      const { end: titleEnd, title = "" } = titleAt(text, at);
       if (titleEnd === OPEN && !whole) return OPEN;
       if (titleEnd >= 0) {
         const after = skip(text, titleEnd, SPACES);
@@ -218,6 +234,12 @@ export class Definitions {
     return text[lineEnd] === "\n" ? this.#keep(label, destination, "", lineEnd + 1) : NONE;
   }
 
+  /**
+   * @param {string} label
+   * @param {string} destination
+   * @param {string} title
+   * @param {number} end
+   */
   #keep(label, destination, title, end) {
     if (this.#missed.has(label)) return NONE;
     if (!this.#targets.has(label) && this.#targets.size < DEFINITIONS_LIMIT) this.#targets.set(label, { destination, title });
@@ -225,6 +247,11 @@ export class Definitions {
   }
 }
 
+/**
+ * @param {string} text
+ * @param {number} from
+ * @param {RegExp} pattern
+ */
 function skip(text, from, pattern) {
   pattern.lastIndex = from;
   pattern.test(text);

@@ -2,6 +2,7 @@
 
 import { NONE, OPEN } from "./links.js";
 
+/** @type {Record<string, string>} */
 const ENDS = { $$: "$$", "\\(": "\\)", "\\[": "\\]" };
 
 /**
@@ -26,7 +27,13 @@ export function mathAt(text, at, isOpen, unended) {
   return found < 0 ? open : found + end.length;
 }
 
-/** Amounts of money are no math: a space stands before their second dollar, or a digit after it. */
+/**
+ * Amounts of money are no math: a space stands before their second dollar, or a digit after it.
+ *
+ * @param {string} text
+ * @param {number} at
+ * @param {number} open What to return if later text may end it.
+ */
 function dollarsAt(text, at, open) {
   if (at + 1 >= text.length) return open;
   if (/\s/.test(text[at + 1])) return NONE;

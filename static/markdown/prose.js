@@ -57,6 +57,10 @@ export class Prose {
     this.#tail = "";
   }
 
+  /**
+   * @param {string} text
+   * @param {boolean} open Whether more may come.
+   */
   #parse(text, open) {
     return parse(text, { before: this.#before, open, definitions: this.#context.definitions });
   }
@@ -72,20 +76,26 @@ export class Prose {
     }
   }
 
+  /** @param {number} length */
   #keep(length) {
     this.#patch(this.#parse(this.#tail.slice(0, length), false).nodes);
     this.#before = characterBefore(this.#tail, length);
     this.#tail = this.#tail.slice(length);
     this.#last = this.#element.lastChild;
-    this.#characters = this.#last?.data?.length ?? 0;
+    this.#characters = this.#last instanceof Text ? this.#last.length : 0;
   }
 
+  /** @param {import("./tree.js").Node[]} nodes */
   #patch(nodes) {
     patch(this.#element, nodes, this.#context, this.#last, this.#characters);
   }
 }
 
-/** Where to cut a text that has no end in reach: after a word, and never within a character. */
+/**
+ * Where to cut a text that has no end in reach: after a word, and never within a character.
+ *
+ * @param {string} text
+ */
 function boundary(text) {
   const space = text.lastIndexOf(" ", REACH_LIMIT - 1);
   if (space > 0) return space;

@@ -1,13 +1,14 @@
 /** A table, which grows by rows, and each row by cells. It scrolls in itself. */
 
+import { make } from "../dom.js";
+import { words } from "../words.js";
 import { Prose } from "./prose.js";
 
-const TABLE = "Table";
 /** The most characters of the lines that make the head of a table. */
 const HEAD_LIMIT = 1_000;
 /** The most columns. */
 const COLUMNS_LIMIT = 64;
-const DELIMITER = /^[ \t]*(:?)-+(:?)[ \t]*$/;
+const DELIMITER = /^:?-+:?$/;
 
 /**
  * The alignment of each column, if two lines are the head of a table.
@@ -19,54 +20,64 @@ const DELIMITER = /^[ \t]*(:?)-+(:?)[ \t]*$/;
 export function tableHead(head, delimiters) {
   if (head.length > HEAD_LIMIT || delimiters.length > HEAD_LIMIT) return null;
   if (!head.includes("|") || !delimiters.includes("|")) return null;
-  const columns = cellsOf(delimiters).map((cell) => DELIMITER.exec(cell));
-  if (columns.includes(null) || columns.length > COLUMNS_LIMIT || cellsOf(head).length !== columns.length) return null;
-  return columns.map(([, left, right]) => (left && right ? "center" : right ? "end" : left ? "start" : ""));
+  const columns = cellsOf(delimiters);
+  if (columns.length > COLUMNS_LIMIT || cellsOf(head).length !== columns.length) return null;
+  return columns.every((column) => DELIMITER.test(column)) ? columns.map(alignmentOf) : null;
 }
 
+/** @param {string} delimiter */
+function alignmentOf(delimiter) {
+  if (delimiter.endsWith(":")) return delimiter.startsWith(":") ? "center" : "end";
+  return delimiter.startsWith(":") ? "start" : "";
+}
+
+/** @param {string} line */
 function cellsOf(line) {
-  const cells = line.replace(/\\[^]/g, "__").trim().split("|");
-  if (cells.length > 1 && cells[0].trim() === "") cells.shift();
-  if (cells.length > 1 && cells.at(-1).trim() === "") cells.pop();
-  return cells;
+  const bare = line.replace(/\\[^]/g, "__").trim().replace(/^\|/, "").replace(/\|$/, "");
+  return bare.split("|").map((cell) => cell.trim());
 }
 
 export class Table {
-  kind = "table";
+  kind = /** @type {const} */ ("table");
   #context;
   #alignments;
+  /** @type {Element|null} */
   #body = null;
-  #element = document.createElement("table");
+  #element = make("table");
   /** @type {Row|null} */
   #row = null;
 
+  /**
+   * @param {Element} parent
+   * @param {import("./patch.js").Context} context
+   * @param {string} head The first row.
+   * @param {string[]} alignments Of its columns.
+   */
   constructor(parent, context, head, alignments) {
     this.#context = context;
     this.#alignments = alignments;
-    const scroller = document.createElement("div");
-    scroller.className = "table";
-    // Without it, the keyboard could not scroll a wide table.
-    scroller.tabIndex = 0;
-    scroller.setAttribute("role", "region");
-    scroller.setAttribute("aria-label", TABLE);
-    scroller.append(this.#element);
-    parent.append(scroller);
+    // With a place in the tab order, the keyboard can scroll a wide table.
+    const attributes = { class: "table", tabindex: "0", role: "region", "aria-label": words.markdown.table };
+    parent.append(make("div", attributes, this.#element));
     const section = this.#section("thead");
     this.#row = new Row(section, context, "th", alignments);
     this.#row.add(head);
     this.endLine();
   }
 
+  /** @param {string} text */
   addLine(text) {
     this.#body ??= this.#section("tbody");
     this.#row = new Row(this.#body, this.#context, "td", this.#alignments);
     this.#row.add(text);
   }
 
+  /** @param {string} text */
   add(text) {
-    this.#row.add(text);
+    this.#row?.add(text);
   }
 
+  /** @returns {boolean} Whether the block ends with its line. */
   endLine() {
     this.#row?.seal();
     this.#row = null;
@@ -81,15 +92,16 @@ export class Table {
     this.#row?.seal();
   }
 
+  /** @param {"thead"|"tbody"} name */
   #section(name) {
-    const section = document.createElement(name);
+    const section = make(name);
     this.#element.append(section);
     return section;
   }
 }
 
 class Row {
-  #element = document.createElement("tr");
+  #element = make("tr");
   #context;
   #name;
   #alignments;
@@ -99,6 +111,12 @@ class Row {
   #isEscaped = false;
   #hasBegun = false;
 
+  /**
+   * @param {Element} section
+   * @param {import("./patch.js").Context} context
+   * @param {"th"|"td"} name Of its cells.
+   * @param {string[]} alignments
+   */
   constructor(section, context, name, alignments) {
     this.#context = context;
     this.#name = name;
@@ -106,6 +124,7 @@ class Row {
     section.append(this.#element);
   }
 
+  /** @param {string} text */
   add(text) {
     for (const part of text.match(/[^\\|]+|[^]/g) ?? []) {
       if (this.#isEscaped) {
@@ -131,6 +150,7 @@ class Row {
     this.#cell?.seal();
   }
 
+  /** @param {string} text */
   #give(text) {
     if (this.#cell === null && text.trim() === "") return;
     this.#hasBegun = true;
@@ -150,11 +170,9 @@ class Row {
   }
 
   #newCell() {
-    const cell = document.createElement(this.#name);
-    cell.dir = "auto";
+    const cell = make(this.#name, this.#name === "th" ? { dir: "auto", scope: "col" } : { dir: "auto" });
     const alignment = this.#alignments[this.#column];
     if (alignment) cell.className = `align-${alignment}`;
-    if (this.#name === "th") cell.setAttribute("scope", "col");
     this.#element.append(cell);
     return new Prose(cell, this.#context);
   }

@@ -18,26 +18,33 @@ export const LAST = "last";
 export const FOREIGN = "foreign";
 
 class Verbatim {
-  kind = "verbatim";
+  kind = /** @type {const} */ ("verbatim");
   #text;
   #added = "";
   #isInLine = false;
 
+  /**
+   * @param {Element} parent
+   * @param {string} language
+   */
   constructor(parent, language) {
     const { block, text } = codeBlock(language);
     this.#text = text;
     parent.append(block);
   }
 
+  /** @param {string} text */
   addLine(text) {
     this.#isInLine = true;
     this.add(text);
   }
 
+  /** @param {string} text */
   add(text) {
     this.#added += text;
   }
 
+  /** @returns {boolean} Whether the block ends with its line. */
   endLine() {
     // The line that opens the block is no part of it.
     if (this.#isInLine) this.#added += "\n";
@@ -55,23 +62,37 @@ class Verbatim {
   }
 }
 
+/** @typedef {{mark: string, info: string, indent: number}} Opened The line that opens a fence. */
+
 /** Code between lines of backticks or tildes. */
 export class Fence extends Verbatim {
   #mark;
   #indent;
 
-  constructor(parent, mark, info, indent) {
-    super(parent, decode(info.trim().split(/\s/)[0]));
+  /**
+   * @param {Element} parent
+   * @param {Opened} opened
+   */
+  constructor(parent, { mark, info, indent }) {
+    super(parent, decode(info.trim().split(/\s/)[0] ?? ""));
     this.#mark = mark;
     this.#indent = indent;
   }
 
-  /** The arguments for a fence that a line opens, or `null`. */
+  /**
+   * The fence that a line opens.
+   *
+   * @param {string} words
+   * @param {number} indent
+   * @returns {Opened|null}
+   */
   static opened(words, indent) {
-    const [, ticks, ticksInfo, tildes, tildesInfo] = FENCE.exec(words) ?? [];
-    return ticks || tildes ? [ticks ?? tildes, ticksInfo ?? tildesInfo, indent] : null;
+    const [, ticks, ticksInfo = "", tildes, tildesInfo = ""] = FENCE.exec(words) ?? [];
+    if (ticks) return { mark: ticks, info: ticksInfo, indent };
+    return tildes ? { mark: tildes, info: tildesInfo, indent } : null;
   }
 
+  /** @param {import("./line.js").Line} line */
   take(line) {
     const closing = line.indent < CODE_INDENT && CLOSING_FENCE.exec(line.words)?.[1];
     if (closing && closing.startsWith(this.#mark)) return LAST;
@@ -86,10 +107,12 @@ export class IndentedCode extends Verbatim {
   /** Blank lines, which belong to the code only if more of it follows. */
   #blank = "";
 
+  /** @param {Element} parent */
   constructor(parent) {
     super(parent, "");
   }
 
+  /** @param {import("./line.js").Line} line */
   take(line) {
     if (!line.isBlank && line.indent < CODE_INDENT) return FOREIGN;
     line.skipColumns(CODE_INDENT);
@@ -107,17 +130,27 @@ export class IndentedCode extends Verbatim {
 export class MathBlock extends Verbatim {
   #end;
 
+  /**
+   * @param {Element} parent
+   * @param {string} end The line that ends it.
+   */
   constructor(parent, end) {
     super(parent, "math");
     this.#end = end;
   }
 
-  /** What ends the math that a line opens, or `null`. */
+  /**
+   * What ends the math that a line opens.
+   *
+   * @param {string} words
+   * @returns {string|null}
+   */
   static opened(words) {
     const mark = MATH.exec(words)?.[1];
     return mark ? (mark === "$$" ? "$$" : "\\]") : null;
   }
 
+  /** @param {import("./line.js").Line} line */
   take(line) {
     if (line.isBlank || line.words.trimEnd() === this.#end) return LAST;
     this.addLine(line.rest);

@@ -115,7 +115,13 @@ export default {
   versionSpoken: (number, count) => `Fassung ${number} von ${count}`,
   againIn: (wait) => `Neuer Versuch möglich in ${wait}.`,
 
-  code: "Code",
+  markdown: {
+    code: "Code",
+    codeIn: (language) => `Code: ${language}`,
+    table: "Tabelle",
+    done: "Erledigt",
+    toDo: "Zu tun",
+  },
   reasoning: "Gedankengang",
   about: (figure) => `etwa ${figure}`,
   details: "Einzelheiten",

@@ -114,7 +114,13 @@ export default {
   versionSpoken: (/** @type {number} */ number, /** @type {number} */ count) => `Version ${number} of ${count}`,
   againIn: (/** @type {string} */ wait) => `You can try again in ${wait}.`,
 
-  code: "Code",
+  markdown: {
+    code: "Code",
+    codeIn: (/** @type {string} */ language) => `Code: ${language}`,
+    table: "Table",
+    done: "Done",
+    toDo: "To do",
+  },
   reasoning: "Reasoning",
   about: (/** @type {string} */ figure) => `about ${figure}`,
   details: "Details",

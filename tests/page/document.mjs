@@ -31,6 +31,10 @@ class FakeNode {
 }
 
 class FakeText extends FakeNode {
+  get length() {
+    return this.data.length;
+  }
+
   nodeType = FakeNode.TEXT_NODE;
 
   constructor(data) {
@@ -66,6 +70,14 @@ class FakeElement extends FakeNode {
     const nodes = [];
     for (let node = this.firstChild; node; node = node.nextSibling) nodes.push(node);
     return nodes;
+  }
+
+  get children() {
+    return this.childNodes.filter((node) => node instanceof FakeElement);
+  }
+
+  get tagName() {
+    return this.localName.toUpperCase();
   }
 
   get textContent() {
@@ -128,6 +140,7 @@ for (const [property, attribute] of Object.entries({ className: "class", dir: "d
 
 /** Puts the document in its place. */
 export function installDocument() {
+  Object.assign(globalThis, { Element: FakeElement, Text: FakeText });
   globalThis.document = {
     createElement: (name) => new FakeElement(name),
     createTextNode: (data) => new FakeText(data),

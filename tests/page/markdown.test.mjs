@@ -45,7 +45,7 @@ function* elementsOf(node) {
 }
 
 const code = (language, text) =>
-  `<div class="code"><div class="code-head"><span class="language">${language}</span><button class="copy">Copy</button></div>` +
+  `<div class="code"><div class="code-head"><span>${language}</span><button class="copy">Copy</button></div>` +
   `<pre><code>${text}</code></pre></div>`;
 
 test("each construct is rendered", () => {
