@@ -37,6 +37,7 @@ impl Reply {
         } = parameters;
         let verse = match scenario {
             Some(Scenario::Multibyte) => verse::compose_multibyte(prompt, *message_count),
+            Some(Scenario::Markdown) => verse::MARKDOWN.to_owned(),
             _ => verse::compose(prompt, *message_count),
         };
         let mut deltas = match scenario {

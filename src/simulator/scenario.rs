@@ -109,6 +109,7 @@ scenarios! {
         Refusal "refusal" "The model refuses: refusal deltas instead of text."
         ToolCalls "tool-calls" "Some text, then a tool call in parts."
         OneByte "one-byte" "The whole response in writes of one byte."
+        Markdown "markdown" "A complete reply in Markdown, with each construct that models use."
         Multibyte "multibyte" "Emoji, CJK and combining marks, each character split between its bytes."
         Surrogates "surrogates" "\\u escapes: a surrogate pair split over two deltas, and a lone surrogate."
         Crlf "crlf" "CRLF line ends."

@@ -80,7 +80,8 @@ export class Containers {
   push(kind, name) {
     const parent = this.adopt();
     const element = document.createElement(name);
-    if (kind !== "list") element.dir = "auto";
+    // The items of a list have their marks on one side.
+    if (kind !== "item") element.dir = "auto";
     parent.element.append(element);
     const container = { kind, element, childEnd: 0, mark: "", offset: 0 };
     this.#open.push(container);

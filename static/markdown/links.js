@@ -36,7 +36,9 @@ const SPACES = /[ \t]*/y;
  * @returns {string|null}
  */
 export function safeHref(destination) {
-  const plain = destination.replace(INVISIBLE, (character) => encodeURIComponent(character));
+  // Half a character is no part of an address.
+  const whole = destination.replace(/\p{Surrogate}/gu, "\ufffd");
+  const plain = whole.replace(INVISIBLE, (character) => encodeURIComponent(character));
   if (!SAFE_SCHEMES.test(plain)) return null;
   try {
     new URL(plain);

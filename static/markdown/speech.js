@@ -2,7 +2,7 @@
 
 import { createRenderer } from "../markdown.js";
 
-const WITH_WORDS = ["P", "H3", "H4", "H5", "H6", "PRE"];
+const WITH_WORDS = ["P", "H3", "H4", "H5", "H6"];
 const SENTENCE_END = /[.!?:;,…。！？]["'”’»)]*$/;
 
 /**
@@ -26,9 +26,10 @@ function blocksOf(element) {
   const blocks = [];
   for (const child of element.children) {
     const name = child.tagName;
-    // The head of a block of code has a button.
-    if (child.className === "code-head") continue;
-    if (name === "TR") blocks.push([...child.children].map(wordsOf).join(", "));
+    // That there is code; read aloud, it would be noise.
+    if (name === "PRE") blocks.push(child.getAttribute("aria-label") ?? "");
+    else if (child.className === "code-head") continue;
+    else if (name === "TR") blocks.push([...child.children].map(wordsOf).join(", "));
     else if (WITH_WORDS.includes(name)) blocks.push(wordsOf(child));
     else blocks.push(...blocksOf(child));
   }

@@ -75,6 +75,7 @@ async fn axe_finds_nothing_in_the_other_ends_and_in_the_dialogs() {
         "reply-filtered",
         "rate-limited",
         "empty",
+        "markdown",
     ] {
         let app = spawn_scenario(scenario, &[]).await;
         let page = Page::open(app.addr).await;

@@ -16,7 +16,7 @@ test("a reply is spoken as it is rendered, without marks, and each block ends as
     "> quoted:\n\n| a | b |\n|---|---|\n| 1 | **2** |\n\n---\n\nIrie the sea,\nfree as can be.";
   assert.equal(
     spokenText(text),
-    "River. one bold word. a link. done. code and em! let my_file_name = 2 * 3; quoted: a, b. 1, 2. Irie the sea,\nfree as can be.",
+    "River. one bold word. a link. done. code and em! Code: rust. quoted: a, b. 1, 2. Irie the sea,\nfree as can be.",
   );
 });
 

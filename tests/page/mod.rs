@@ -7,6 +7,7 @@ mod crowd;
 mod gallery;
 mod layout;
 mod loss;
+mod markdown;
 mod sending;
 mod states;
 mod streaming;

@@ -240,6 +240,7 @@ async fn responses_that_only_look_like_faults_complete_the_reply() {
         ("crlf", "stop"),
         ("cr", "stop"),
         ("comments", "stop"),
+        ("markdown", "stop"),
         ("multibyte", "stop"),
         ("surrogates", "stop"),
         ("no-content-type", "stop"),

@@ -169,6 +169,6 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         S::Silent => Hangs("\r\n\r\n"),
         S::Stall | S::Endless => Hangs("\"content\":"),
         S::StallAfterFinish => Hangs("\"finish_reason\":\"stop\""),
-        S::Multibyte | S::Surrogates | S::ResetBeforeHead | S::Html200 | S::Json200 => Special,
+        S::Markdown | S::Multibyte | S::Surrogates | S::ResetBeforeHead | S::Html200 | S::Json200 => Special,
     }
 }

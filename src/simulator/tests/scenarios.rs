@@ -133,6 +133,13 @@ async fn annotations_have_no_delta_and_chunks_no_filter_results() {
 }
 
 #[tokio::test]
+async fn a_reply_in_markdown_is_complete() {
+    let response = play("markdown").await;
+    assert_eq!(response.text(), verse::MARKDOWN);
+    assert!(response.done() && response.complete);
+}
+
+#[tokio::test]
 async fn a_multibyte_verse_is_complete_and_each_character_is_split() {
     let response = play("multibyte").await;
     assert_eq!(response.text(), verse::compose_multibyte(PROMPT, 1));

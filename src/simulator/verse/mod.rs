@@ -5,7 +5,10 @@
 //! JSON, time or sockets.
 
 mod lines;
+mod markdown;
 mod topic;
+
+pub(super) use markdown::MARKDOWN;
 
 use lines::{FAMILIES, FLOURISHES, Family, ORNAMENTS};
 

@@ -99,6 +99,7 @@ pub(super) fn expected(scenario: Scenario) -> Expected {
         | S::ToolCalls
         | S::LongLine
         | S::BadJson
+        | S::Markdown
         | S::Multibyte
         | S::Surrogates
         | S::CommentaryThenFinal
