@@ -210,9 +210,11 @@ step install_sdk
 step "$SDK_VENV/bin/python" tests/sdk/azure_openai.py target/debug/rasta-stream
 step "$SDK_VENV/bin/python" tests/sdk/responses.py target/debug/rasta-stream
 step python3 tests/sdk/server.py target/debug/rasta-stream
+step "$SDK_VENV/bin/python" tests/sdk/completions.py target/debug/rasta-stream
 step install_node_sdk
 step node tests/sdk/azure_openai.mjs target/debug/rasta-stream "$SDK_NODE"
 step node tests/sdk/responses.mjs target/debug/rasta-stream "$SDK_NODE"
+step node tests/sdk/completions.mjs target/debug/rasta-stream "$SDK_NODE"
 step install_manifest_check
 step "$MANIFESTS_VENV/bin/python" tests/deploy/manifests.py target/debug/rasta-stream
 step deploy/release.sh target/dist

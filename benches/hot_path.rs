@@ -19,7 +19,7 @@ use rasta_stream::{
     shutdown::DrainSignal,
     store::{self, Created, Log, Next, Owner, Store},
     upstream::{dialect::Normalizer, sse::Decoder},
-    viewer::{OnDrain, Viewer},
+    viewer::{Format, OnDrain, Viewer},
 };
 
 /// A delta chunk with the results of Azure's default filter, about 400 bytes.
@@ -213,7 +213,8 @@ fn follow(bencher: Bencher<'_, '_>, viewers: usize) {
             let mut viewers: Vec<Viewer> = (0..viewers)
                 .map(|_| {
                     let on_drain = OnDrain::Leave(signal.watch().unwrap());
-                    Viewer::new(log.reader(), Seq(1), Duration::from_secs(10), on_drain)
+                    let ping = Duration::from_secs(10);
+                    Viewer::new(log.reader(), Seq(1), Format::Native, ping, on_drain)
                 })
                 .collect();
             for _ in 0..EVENTS {

@@ -1,9 +1,10 @@
-//! The body of `POST /v1/replies`, parsed and validated.
+//! What callers ask for: the body of `POST /v1/replies`, parsed and validated.
 //!
 //! A [`ChatRequest`] exists only if it is valid: at least one message, none blank, the last one the
 //! user's. It never holds a system prompt, so no caller can replace ours. This module knows nothing
 //! of HTTP or of the format that upstream expects.
 
+pub mod completions;
 mod strict_json;
 
 use std::{fmt, time::Duration};
@@ -94,6 +95,31 @@ pub enum ChatError {
     /// More than [`MESSAGE_LIMIT`].
     #[error("\"messages\" holds {0} messages; the most is {MESSAGE_LIMIT}.")]
     TooManyMessages(usize),
+    /// A field of another API that asks for what this server does not have.
+    #[error("{0} is not supported here.")]
+    Unsupported(Place),
+}
+
+impl ChatError {
+    /// The part of the body that is wrong, such as `messages[2].content`, where it has a name.
+    #[must_use]
+    pub fn param(&self) -> Option<String> {
+        let place = match self {
+            Self::NotJson { .. }
+            | Self::RepeatedField { .. }
+            | Self::NotAnObject
+            | Self::NotOneOfPromptAndMessages => return None,
+            Self::NoMessages | Self::LastIsNotTheUsers | Self::TooManyMessages(_) => {
+                &Place::Messages
+            }
+            Self::UnknownField(place, _)
+            | Self::WrongType(place, _)
+            | Self::Blank(place)
+            | Self::Unsupported(place) => place,
+        };
+        let name = place.to_string();
+        Some(name.trim_matches('"').to_owned()).filter(|_| *place != Place::Body)
+    }
 }
 
 /// The part of the body that is wrong.
@@ -113,6 +139,8 @@ pub enum Place {
     Role(usize),
     /// One message's content.
     Content(usize),
+    /// Another field of the body.
+    Field(&'static str),
 }
 
 impl fmt::Display for Place {
@@ -125,6 +153,7 @@ impl fmt::Display for Place {
             Self::Message(n) => write!(f, "\"messages[{n}]\""),
             Self::Role(n) => write!(f, "\"messages[{n}].role\""),
             Self::Content(n) => write!(f, "\"messages[{n}].content\""),
+            Self::Field(name) => write!(f, "\"{name}\""),
         }
     }
 }
@@ -137,18 +166,7 @@ impl ChatRequest {
     /// The first violation of the contract. [`ChatError::TooManyMessages`] is about size, every
     /// other one about form.
     pub fn from_json(body: &[u8]) -> Result<Self, ChatError> {
-        let Strict(value) = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
-            let (line, column) = (error.line(), error.column());
-            // Any value will do, so this is the only thing that can be wrong with the data itself.
-            if error.is_data() {
-                ChatError::RepeatedField { line, column }
-            } else {
-                ChatError::NotJson { line, column }
-            }
-        })?;
-        let Value::Object(mut fields) = value else {
-            return Err(ChatError::NotAnObject);
-        };
+        let mut fields = object(body)?;
         let prompt = fields.remove("prompt");
         let messages = fields.remove("messages");
         let idle_reader = fields
@@ -174,6 +192,11 @@ impl ChatRequest {
                 return Err(ChatError::NotOneOfPromptAndMessages);
             }
         };
+        Self::of(messages, idle_reader)
+    }
+
+    /// A request of messages that are each valid.
+    fn of(messages: Vec<Message>, idle_reader: Option<Duration>) -> Result<Self, ChatError> {
         match messages.last() {
             None => Err(ChatError::NoMessages),
             Some(Message {
@@ -235,6 +258,22 @@ impl ChatRequest {
             hash.update(message.content.as_bytes());
         }
         hash.finalize().into()
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, ChatError> {
+    let Strict(value) = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        // Any value will do, so this is the only thing that can be wrong with the data itself.
+        if error.is_data() {
+            ChatError::RepeatedField { line, column }
+        } else {
+            ChatError::NotJson { line, column }
+        }
+    })?;
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(ChatError::NotAnObject),
     }
 }
 

@@ -15,6 +15,12 @@ impl Created {
         Self(jiff::Timestamp::now())
     }
 
+    /// Whole seconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_seconds(self) -> i64 {
+        self.0.as_second()
+    }
+
     /// Milliseconds since then by the system clock; 0 if the clock was set back.
     #[must_use]
     pub fn elapsed_ms(self) -> u64 {

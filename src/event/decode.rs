@@ -84,7 +84,9 @@ pub fn decode_created(event: &[u8]) -> Option<Created> {
     }
 }
 
-fn name_and_data(event: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The name and the JSON of an encoded event; `None` if it is not one of ours.
+#[must_use]
+pub fn name_and_data(event: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut lines = event.split(|byte| *byte == b'\n').skip(1);
     let name = lines.next()?.strip_prefix(b"event: ")?;
     let data = lines.next()?.strip_prefix(b"data: ")?;

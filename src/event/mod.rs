@@ -22,7 +22,7 @@ mod tests;
 
 pub use self::{
     created::Created,
-    decode::{Content, decode_created, replay},
+    decode::{Content, decode_created, name_and_data, replay},
     encode::encode_ping,
     end::{
         CompletionTokensDetails, End, Estimate, FinishReason, PromptTokensDetails, Status,

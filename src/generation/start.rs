@@ -24,6 +24,16 @@ pub enum Started {
     Existing(Log),
 }
 
+impl Started {
+    /// The log of the reply.
+    #[must_use]
+    pub const fn log(&self) -> &Log {
+        match self {
+            Self::New(log) | Self::Existing(log) => log,
+        }
+    }
+}
+
 /// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {

@@ -15,7 +15,6 @@ use tokio::{
 };
 
 use super::problem::{BODY_LIMIT_BYTES, Code, Problem};
-use crate::chat::ChatRequest;
 
 /// How long a client may take to send its body. One that sends a byte a minute would hold its
 /// connection for days.
@@ -37,22 +36,8 @@ impl Default for Bodies {
 }
 
 impl Bodies {
-    /// The conversation in the body, with its share of the memory, to be kept as long.
-    ///
-    /// # Errors
-    ///
-    /// The [`Problem`] with a body that is no valid request, is too large or does not arrive, or for
-    /// which there is no memory.
-    pub(super) async fn chat_request(
-        &self,
-        request: &HttpRequest,
-        payload: Payload,
-    ) -> Result<(ChatRequest, Option<OwnedSemaphorePermit>), Problem> {
-        let (body, share) = self.json(request, payload).await?;
-        Ok((ChatRequest::from_json(&body)?, share))
-    }
-
-    /// A JSON body, as bytes, with its share of the memory.
+    /// The body, announced as JSON, with its share of the memory, to be kept as long as the
+    /// conversation in it.
     ///
     /// # Errors
     ///

@@ -5,14 +5,14 @@ use actix_web_lab::header::{CacheControl, CacheDirective};
 
 use super::{
     asking::Asking,
-    extract,
+    extract::{self, FormatName},
     problem::{Code, Problem},
     service::Service,
 };
 use crate::{
     event::Seq,
     store::{Log, Position},
-    viewer::{self, OnDrain, Viewer},
+    viewer::{self, ChatCompletions, Format, OnDrain, UsageChunk, Viewer},
 };
 
 /// Replays a reply's events after the cursor, then follows it to its end.
@@ -28,14 +28,17 @@ pub(super) async fn follow(
     Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let cursor = extract::cursor(&request)?;
+    let name = extract::format(&request)?;
     // Taken before the store is asked, which can take long: a drain that begins meanwhile waits for
     // this stream.
     let Some(watch) = service.drain.watch() else {
-        return Ok(reconnect(cursor));
+        return reconnect(name, cursor, Problem::draining());
     };
     let log = match service.log(&id, &caller).await {
         // The reply may exist, and may soon be readable again.
-        Err(problem) if problem.code() == Code::StoreUnavailable => return Ok(reconnect(cursor)),
+        Err(problem) if problem.code() == Code::StoreUnavailable => {
+            return reconnect(name, cursor, Problem::draining());
+        }
         found => found?,
     };
     match log.position() {
@@ -47,7 +50,17 @@ pub(super) async fn follow(
             Code::CursorAhead,
             format!("This reply ended with event {seq}."),
         )),
-        _ => Ok(head().body(viewer(&log, cursor, &service, OnDrain::Leave(watch)))),
+        _ => {
+            let on_drain = match name {
+                FormatName::Native | FormatName::ChatCompletions => OnDrain::Leave(watch),
+                // Clients of these do not reconnect by themselves.
+                FormatName::JsonLines | FormatName::PlainText => {
+                    OnDrain::Stay(service.drain.guard())
+                }
+            };
+            let format = format(name, &log);
+            Ok(head(&format).body(viewer(&log, cursor, format, &service, on_drain)))
+        }
     }
 }
 
@@ -55,20 +68,50 @@ pub(super) async fn follow(
 ///
 /// It gives up for good on any status but 200, so this is one. The connection is closed: behind a
 /// load balancer that distributes connections, the next request on it would arrive here again.
-fn reconnect(cursor: Seq) -> HttpResponse {
-    head().force_close().body(viewer::reconnect_hint(cursor))
+///
+/// # Errors
+///
+/// The problem itself, for clients that do not reconnect.
+fn reconnect(name: FormatName, cursor: Seq, problem: Problem) -> Result<HttpResponse, Problem> {
+    match name {
+        FormatName::JsonLines | FormatName::PlainText => Err(problem),
+        FormatName::Native | FormatName::ChatCompletions => {
+            let hint = viewer::reconnect_hint(&Format::Native, cursor);
+            Ok(head(&Format::Native).force_close().body(hint))
+        }
+    }
+}
+
+/// The format of that name, for one reply.
+pub(super) fn format(name: FormatName, log: &Log) -> Format {
+    match name {
+        FormatName::Native => Format::Native,
+        FormatName::JsonLines => Format::JsonLines,
+        FormatName::PlainText => Format::PlainText,
+        FormatName::ChatCompletions => Format::ChatCompletions(Box::new(ChatCompletions::new(
+            log.id(),
+            log.created(),
+            UsageChunk::Included,
+        ))),
+    }
 }
 
 /// The body that streams the events after `cursor`.
-pub(super) fn viewer(log: &Log, cursor: Seq, service: &Service, on_drain: OnDrain) -> Viewer {
-    Viewer::new(log.reader(), cursor, service.ping, on_drain)
+pub(super) fn viewer(
+    log: &Log,
+    cursor: Seq,
+    format: Format,
+    service: &Service,
+    on_drain: OnDrain,
+) -> Viewer {
+    Viewer::new(log.reader(), cursor, format, service.ping, on_drain)
 }
 
 /// The head of an event stream.
-pub(super) fn head() -> HttpResponseBuilder {
+pub(super) fn head(format: &Format) -> HttpResponseBuilder {
     let mut response = HttpResponse::Ok();
     response
-        .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
+        .insert_header((header::CONTENT_TYPE, format.content_type()))
         .insert_header(CacheControl(vec![
             CacheDirective::NoStore,
             CacheDirective::NoTransform,

@@ -72,32 +72,66 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
     Some(if values.next().is_none() { text } else { "" })
 }
 
-/// How a client wants the answer to its POST.
+/// A format of the events of a reply, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// As JSON that says where the events are.
-    Json,
-    /// As the events themselves.
-    Events,
+pub(super) enum FormatName {
+    /// `text/event-stream`, or `?format=events`.
+    Native,
+    /// `application/x-ndjson`, or `?format=ndjson`.
+    JsonLines,
+    /// `text/plain`, or `?format=text`.
+    PlainText,
+    /// `?format=openai`.
+    ChatCompletions,
 }
 
-/// The form that `Accept` asks for: events if it lists `text/event-stream` and does not prefer
-/// JSON.
-pub(super) fn form(request: &HttpRequest) -> Form {
-    let Ok(accept) = Accept::parse(request) else {
-        return Form::Json;
-    };
-    let quality = |subtype: &str| {
+/// The format that a request for events names in its query, else in `Accept`, else the native one.
+///
+/// # Errors
+///
+/// The [`Problem`] with an unknown name in the query.
+pub(super) fn format(request: &HttpRequest) -> Result<FormatName, Problem> {
+    let named = url::form_urlencoded::parse(request.query_string().as_bytes())
+        .find(|(name, _)| name == "format");
+    match named.as_ref().map(|(_, value)| value.as_ref()) {
+        Some("events") => Ok(FormatName::Native),
+        Some("ndjson") => Ok(FormatName::JsonLines),
+        Some("text") => Ok(FormatName::PlainText),
+        Some("openai") => Ok(FormatName::ChatCompletions),
+        Some(_) => Err(Problem::new(
+            Code::BadRequest,
+            "format is one of events, ndjson, text and openai.",
+        )),
+        None => Ok(accepted_format(request).unwrap_or(FormatName::Native)),
+    }
+}
+
+/// The format in which a client wants the events in the answer to its POST; `None` if it wants to be
+/// told where they are, as JSON.
+///
+/// A type counts if `Accept` lists it and does not prefer JSON. Plain text must be preferred to JSON:
+/// axios lists both in all its requests.
+pub(super) fn accepted_format(request: &HttpRequest) -> Option<FormatName> {
+    let accept = Accept::parse(request).ok()?;
+    let quality = |subtypes: &[&str]| {
         accept
             .iter()
-            .filter(|item| item.item.essence_str() == subtype)
+            .filter(|item| subtypes.contains(&item.item.essence_str()))
             .map(|item| item.quality)
+            .filter(|quality| *quality > header::Quality::ZERO)
             .max()
     };
-    let json = quality("application/json");
-    match quality("text/event-stream") {
-        Some(events) if events > header::Quality::ZERO && Some(events) >= json => Form::Events,
-        _ => Form::Json,
+    let json = quality(&["application/json"]);
+    let events = quality(&["text/event-stream"]).filter(|events| Some(*events) >= json);
+    let lines = quality(&["application/x-ndjson", "application/jsonl"])
+        .filter(|lines| Some(*lines) >= json && Some(*lines) > events);
+    let text = quality(&["text/plain"])
+        .filter(|text| Some(*text) > json && Some(*text) > events && Some(*text) > lines);
+    match (events, lines, text) {
+        (_, _, Some(_)) => Some(FormatName::PlainText),
+        (_, Some(_), _) => Some(FormatName::JsonLines),
+        (Some(_), ..) => Some(FormatName::Native),
+        (None, None, None) => None,
     }
 }
 
@@ -152,21 +186,53 @@ mod tests {
 
     #[test]
     fn events_are_sent_to_clients_that_list_them_and_do_not_prefer_json() {
+        use FormatName::*;
         for (accept, expected) in [
-            ("text/event-stream", Form::Events),
-            ("text/event-stream, application/json", Form::Events),
+            ("text/event-stream", Some(Native)),
+            ("text/event-stream, application/json", Some(Native)),
             (
                 "application/json;q=0.5, text/event-stream;q=0.5",
-                Form::Events,
+                Some(Native),
             ),
-            ("application/json, text/event-stream;q=0.9", Form::Json),
-            ("text/event-stream;q=0", Form::Json),
-            ("*/*", Form::Json),
-            ("nonsense", Form::Json),
+            ("application/json, text/event-stream;q=0.9", None),
+            ("text/event-stream;q=0", None),
+            ("application/x-ndjson", Some(JsonLines)),
+            ("application/jsonl, application/json;q=0.1", Some(JsonLines)),
+            ("application/x-ndjson, text/event-stream", Some(Native)),
+            ("text/plain", Some(PlainText)),
+            ("text/plain, */*", Some(PlainText)),
+            ("text/plain, text/event-stream", Some(Native)),
+            // What axios sends.
+            ("application/json, text/plain, */*", None),
+            ("*/*", None),
+            ("nonsense", None),
         ] {
             let request = TestRequest::default().insert_header(("accept", accept));
-            assert_eq!(form(&request.to_http_request()), expected, "for {accept}");
+            let request = request.to_http_request();
+            assert_eq!(accepted_format(&request), expected, "for {accept}");
         }
-        assert_eq!(form(&TestRequest::default().to_http_request()), Form::Json);
+        let request = TestRequest::default().to_http_request();
+        assert_eq!(accepted_format(&request), None);
+    }
+
+    #[test]
+    fn the_query_names_a_format_before_the_header_does() {
+        use FormatName::*;
+        for (query, expected) in [
+            ("", Some(PlainText)),
+            ("?after=3&format=events", Some(Native)),
+            ("?format=ndjson", Some(JsonLines)),
+            ("?format=text", Some(PlainText)),
+            ("?format=openai", Some(ChatCompletions)),
+            ("?format=xml", None),
+        ] {
+            let request = TestRequest::with_uri(&format!("/{query}"));
+            let request = request.insert_header(("accept", "text/plain"));
+            assert_eq!(
+                format(&request.to_http_request()).ok(),
+                expected,
+                "for {query}"
+            );
+        }
     }
 }

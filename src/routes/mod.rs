@@ -7,10 +7,12 @@ mod extract;
 mod body;
 mod cookie;
 mod asking;
+mod start;
 mod events;
 mod snapshot;
 mod replies;
 mod session;
+mod openai;
 mod health;
 mod metrics;
 mod page;
@@ -27,6 +29,7 @@ pub use self::{
     gate::{LocalAddress, cors, gate},
     metrics::metrics_resource,
     middleware::{default_headers, problems_only},
+    openai::openai_errors,
     page::{NoIndex, Page},
     service::{Provider, Service},
     snapshot::Snapshots,
@@ -56,6 +59,21 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
             .route(web::get().to(session::show))
             .route(web::delete().to(session::sign_out))
             .default_service(other_methods("GET, POST, DELETE")),
+    )
+    .service(
+        web::resource("/v1/chat/completions")
+            .route(web::post().to(openai::complete))
+            .default_service(other_methods("POST")),
+    )
+    .service(
+        web::resource("/v1/models")
+            .route(web::get().to(openai::models))
+            .default_service(other_methods("GET")),
+    )
+    .service(
+        web::resource("/v1/models/{name}")
+            .route(web::get().to(openai::model))
+            .default_service(other_methods("GET")),
     )
     .service(
         web::resource("/livez")

@@ -40,6 +40,7 @@ pub(super) struct Problem {
     detail: String,
     retry_after_seconds: Option<u64>,
     allow: Option<&'static str>,
+    param: Option<String>,
 }
 
 /// What is wrong, as clients read it in `code`.
@@ -70,10 +71,22 @@ pub(super) enum Code {
     Misdirected,
     /// The idempotency key belongs to another request.
     IdempotencyMismatch,
-    /// The caller asks too often, or for too much at once.
+    /// The content filter refused the prompt.
+    PromptFiltered,
+    /// The conversation is longer than the model can read.
+    ContextTooLong,
+    /// The reply was stopped before it was complete.
+    Stopped,
+    /// The caller asks too often or for too much at once, or the model's service is at its limit.
     RateLimited,
     /// The day's tokens are used up.
     BudgetExceeded,
+    /// The model's service did not answer in time.
+    UpstreamTimeout,
+    /// The model's service refused the request or failed.
+    UpstreamFailed,
+    /// The model's service, or the replica that wrote the reply, is away.
+    UpstreamUnavailable,
     /// As many replies run as the server takes.
     Overloaded,
     /// The server is about to exit.
@@ -93,7 +106,14 @@ impl fmt::Display for Code {
 impl Code {
     const fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::BadCursor | Self::CursorAhead => StatusCode::BAD_REQUEST,
+            Self::BadRequest
+            | Self::BadCursor
+            | Self::CursorAhead
+            | Self::PromptFiltered
+            | Self::ContextTooLong => StatusCode::BAD_REQUEST,
+            Self::Stopped => StatusCode::CONFLICT,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::ReplyNotFound | Self::NotFound => StatusCode::NOT_FOUND,
@@ -103,9 +123,10 @@ impl Code {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited | Self::BudgetExceeded => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded | Self::Draining | Self::StoreUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::UpstreamUnavailable
+            | Self::Overloaded
+            | Self::Draining
+            | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -122,6 +143,7 @@ impl Problem {
             detail: detail.into(),
             retry_after_seconds,
             allow: None,
+            param: None,
         }
     }
 
@@ -131,6 +153,24 @@ impl Problem {
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         self.retry_after_seconds = Some(u64::try_from(seconds).unwrap_or(u64::MAX));
         self
+    }
+
+    /// The part of the body that is wrong, such as `messages[2].content`, where it has a name.
+    #[must_use]
+    pub(super) fn param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// How long to wait before the next attempt.
+    #[must_use]
+    pub(super) const fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
     }
 
     /// What is wrong.
@@ -152,6 +192,24 @@ impl Problem {
     #[must_use]
     pub(super) fn not_found() -> Self {
         Self::new(Code::NotFound, "There is nothing at this path.")
+    }
+
+    /// The store that the replicas share does not answer.
+    #[must_use]
+    pub(super) fn store_unavailable() -> Self {
+        Self::new(
+            Code::StoreUnavailable,
+            "The server's store does not answer just now; please try again.",
+        )
+    }
+
+    /// The server is about to exit.
+    #[must_use]
+    pub(super) fn draining() -> Self {
+        Self::new(
+            Code::Draining,
+            "The server is shutting down; please try again.",
+        )
     }
 
     /// A bug or a failure of the server itself.
@@ -220,13 +278,15 @@ impl From<NotAdmitted> for Problem {
 
 impl From<ChatError> for Problem {
     fn from(error: ChatError) -> Self {
-        match error {
+        let param = error.param();
+        let problem = match error {
             ChatError::TooManyMessages(_) => Self::new(
                 Code::TooLarge,
                 format!("A conversation may have {MESSAGE_LIMIT} messages: send the newest."),
             ),
             other => Self::new(Code::BadRequest, other.to_string()),
-        }
+        };
+        Self { param, ..problem }
     }
 }
 
@@ -246,10 +306,7 @@ impl From<CreateError> for Problem {
                 Code::Overloaded,
                 "Too many replies are running; please try again.",
             ),
-            CreateError::Draining => Self::new(
-                Code::Draining,
-                "The server is shutting down; please try again.",
-            ),
+            CreateError::Draining => Self::draining(),
             CreateError::IdempotencyMismatch => Self::new(
                 Code::IdempotencyMismatch,
                 "This Idempotency-Key was used for another request: use a new key.",
@@ -261,10 +318,7 @@ impl From<CreateError> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(Unavailable: Unavailable) -> Self {
-        Self::new(
-            Code::StoreUnavailable,
-            "The server's store does not answer just now; please try again.",
-        )
+        Self::store_unavailable()
     }
 }
 
@@ -318,9 +372,12 @@ impl ResponseError for Problem {
             detail: &self.detail,
             retry_after_ms: self.retry_after_seconds.map(|seconds| seconds * 1000),
         };
-        match serde_json::to_vec(&body) {
+        let mut response = match serde_json::to_vec(&body) {
             Ok(body) => response.body(body),
             Err(_) => response.finish(),
-        }
+        };
+        // For a dialect that has another form for it.
+        response.extensions_mut().insert(self.clone());
+        response
     }
 }

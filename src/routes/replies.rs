@@ -9,15 +9,16 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     asking::Asking,
-    events,
-    extract::{self, Form},
+    events, extract,
     problem::Problem,
     service::Service,
+    start::{Asked, start},
 };
 use crate::{
+    chat::ChatRequest,
     event::{Created, End, ReplyId, Seq, Status},
-    generation::{self, Ask, OnEnd, Started},
-    store::{self, Log, Snapshot},
+    generation::Started,
+    store::{Log, Snapshot},
     upstream::Upstream,
     viewer::OnDrain,
 };
@@ -38,68 +39,35 @@ pub(super) async fn create(
     Asking(caller): Asking,
 ) -> Result<HttpResponse, Problem> {
     let accepted = Instant::now();
-    let costs = service.guard.costs();
-    costs.count_request(&caller)?;
-    let (chat, memory) = service.bodies.chat_request(&request, payload).await?;
-    let idempotency = extract::idempotency_key(&request)?.map(|key| store::Request {
-        key,
-        fingerprint: chat.fingerprint(),
-    });
-    let owner = caller.owner();
-    let started = match costs
-        .admit(&service.store, &caller, upstream.prompt_tokens(&chat))
-        .await
-    {
-        Ok(admission) => {
-            let ask = Ask {
-                request: chat,
-                memory,
-                owner,
-                idempotency,
-                limits: service.limits.clone(),
-                accepted,
-                on_end: OnEnd(Box::new(move |end| admission.settle(tokens(end)))),
-            };
-            generation::start(service.store.clone(), upstream.0, ask).await?
-        }
-        // A repeated POST starts nothing, and so costs nothing.
-        Err(refusal) => match idempotency {
-            Some(request) => service
-                .store
-                .existing(owner, &request)
-                .await?
-                .map(Started::Existing)
-                .ok_or(refusal)?,
-            None => return Err(refusal.into()),
-        },
+    service.guard.costs().count_request(&caller)?;
+    let (body, memory) = service.bodies.json(&request, payload).await?;
+    let chat = ChatRequest::from_json(&body)?;
+    drop(body);
+    let asked = Asked {
+        chat,
+        memory,
+        idempotency: extract::idempotency_key(&request)?,
+        accepted,
     };
-    let (mut response, log) = match started {
-        Started::New(log) => (HttpResponse::Created(), log),
-        Started::Existing(log) => (HttpResponse::Ok(), log),
+    let started = start(asked, &caller, &service, upstream.0).await?;
+    let log = started.log();
+    let mut response = match &started {
+        Started::New(_) => HttpResponse::Created(),
+        Started::Existing(_) => HttpResponse::Ok(),
     };
-    let location = (header::LOCATION, path(&log));
-    match extract::form(&request) {
-        Form::Json => Ok(response
+    let location = (header::LOCATION, path(log));
+    let Some(name) = extract::accepted_format(&request) else {
+        return Ok(response
             .insert_header(location)
             .insert_header(no_store())
-            .json(StartedBody::of(&log))),
-        Form::Events => {
-            // Clients do not repeat a POST by themselves, so this stream has to end here.
-            let on_drain = OnDrain::Stay(service.drain.guard());
-            let viewer = events::viewer(&log, Seq::ZERO, &service, on_drain);
-            Ok(events::head().insert_header(location).body(viewer))
-        }
-    }
-}
-
-/// The tokens that a reply has used.
-fn tokens(end: &End) -> u64 {
-    let usage = end.usage.as_ref();
-    usage.map_or(0, |usage| {
-        usage
-            .prompt_tokens()
-            .saturating_add(usage.completion_tokens())
-    })
+            .json(StartedBody::of(log)));
+    };
+    // Clients do not repeat a POST by themselves, so this stream has to end here.
+    let on_drain = OnDrain::Stay(service.drain.guard());
+    let format = events::format(name, log);
+    let mut response = events::head(&format);
+    let viewer = events::viewer(log, Seq::ZERO, format, &service, on_drain);
+    Ok(response.insert_header(location).body(viewer))
 }
 
 /// The reply at this moment.
@@ -205,10 +173,12 @@ async fn snapshot_response(
     service.snapshots.respond(response, &head, texts)
 }
 
-fn path(log: &Log) -> String {
+/// The path of a reply.
+pub(super) fn path(log: &Log) -> String {
     format!("/v1/replies/{}", log.id())
 }
 
-fn no_store() -> CacheControl {
+/// For answers that are about one moment.
+pub(super) fn no_store() -> CacheControl {
     CacheControl(vec![CacheDirective::NoStore])
 }

@@ -121,6 +121,7 @@ impl Server {
                 // Around everything that answers.
                 .wrap(from_fn(routes::tied_to_connection))
                 .wrap(routes::default_headers())
+                .wrap(from_fn(routes::openai_errors))
                 .configure(|app| routes::configure(app, &page))
         };
         let refused = |error| StartError::Listen(config.listen, error);

@@ -1,20 +1,21 @@
 //! One viewer's response body: replays a log after a cursor, then follows it.
 //!
-//! A viewer has a cursor and no queue; whatever it has not sent yet is in the log. It sends the
-//! stored bytes themselves, each event as one piece, so that the server can join the events that
-//! are ready into one write. It never yields an error, since the server would then discard what it
-//! has not flushed.
+//! A viewer has a cursor and no queue; whatever it has not sent yet is in the log. It sends each event
+//! as one piece, so that the server can join the events that are ready into one write: the stored bytes
+//! themselves, or what its [`Format`] makes of them.
 //!
 //! ```text
 //! Opening ──first event──▶ Following ──▶ Closing
+//!                              └──▶ Aborting: only in formats that cannot tell a failure
 //! ```
 //!
 //! A viewer closes after the `end`, or, when it has to leave during a drain, after a ping that
 //! tells its client to reconnect; the client then resumes on another replica. This module knows
 //! nothing of generations.
 
+mod format;
+
 use std::{
-    convert::Infallible,
     ops::RangeInclusive,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -22,11 +23,14 @@ use std::{
 };
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::{Bytes, BytesMut};
-use rand::RngExt as _;
+use bytes::Bytes;
 
+pub use self::format::{
+    ChatCompletions, Format, MODEL, Unfinished, UsageChunk, completion, finish_reason,
+};
+use self::format::{Encoded, Then};
 use crate::{
-    event::{self, Seq},
+    event::Seq,
     idle_timer::IdleTimer,
     metrics::OpenViewer,
     shutdown::{DrainGuard, DrainWatch},
@@ -49,6 +53,7 @@ const MOVE_RETRY_MS: RangeInclusive<u16> = 200..=3000;
 #[derive(Debug)]
 pub struct Viewer {
     phase: Phase,
+    format: Format,
     reader: Reader,
     /// The number of the last event that was sent; at first, the client's own cursor.
     cursor: Seq,
@@ -76,21 +81,38 @@ enum Phase {
     Following,
     /// The last event is on its way; the body ends after its last piece.
     Closing,
+    /// The body breaks off after the next flush. An error that came sooner would discard what was not
+    /// flushed.
+    Aborting,
+    /// The flush has been given its chance.
+    Aborted,
 }
+
+/// The body of a reply that failed, in a format that cannot tell so.
+#[derive(Debug, thiserror::Error)]
+#[error("the reply failed")]
+pub struct BrokenOff;
 
 /// The only event for a client that is to reconnect: a ping at its cursor, with a random time to
 /// wait. The body ends after it.
 #[must_use]
-pub fn reconnect_hint(cursor: Seq) -> Bytes {
-    with_retry(&MOVE_RETRY_MS, &ping_at(cursor))
+pub fn reconnect_hint(format: &Format, cursor: Seq) -> Bytes {
+    format.with_retry(&MOVE_RETRY_MS, &format.ping(cursor))
 }
 
 impl Viewer {
     /// Sends the events after `cursor`, and a ping after each silence of `ping`.
     #[must_use]
-    pub fn new(reader: Reader, cursor: Seq, ping: Duration, on_drain: OnDrain) -> Self {
+    pub fn new(
+        reader: Reader,
+        cursor: Seq,
+        format: Format,
+        ping: Duration,
+        on_drain: OnDrain,
+    ) -> Self {
         Self {
             phase: Phase::Opening,
+            format,
             reader,
             cursor,
             unsent: Bytes::new(),
@@ -100,39 +122,65 @@ impl Viewer {
         }
     }
 
-    /// The next event; `None` if there will be none.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.phase == Phase::Closing {
-            return Poll::Ready(None);
+    /// The next piece that is not empty; `None` if there will be none.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        loop {
+            match self.phase {
+                Phase::Opening | Phase::Following => {}
+                Phase::Closing => return Poll::Ready(None),
+                Phase::Aborting => {
+                    self.phase = Phase::Aborted;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Phase::Aborted => return Poll::Ready(Some(Err(BrokenOff))),
+            }
+            let event = ready!(self.poll_encoded(cx));
+            self.ping.touch();
+            if !event.is_empty() {
+                return Poll::Ready(Some(Ok(event)));
+            }
         }
+    }
+
+    /// What the format makes of the next event, or of a silence; empty if it has no word for it.
+    fn poll_encoded(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let must_leave = self.on_drain.must_leave(cx);
         match self.reader.poll_next(self.cursor, cx) {
             // If the terminal event is ready, it is sent instead of a reconnect hint.
             Poll::Pending | Poll::Ready(Next::Event { last: false, .. }) if must_leave => {
                 self.phase = Phase::Closing;
-                Poll::Ready(Some(reconnect_hint(self.cursor)))
+                Poll::Ready(reconnect_hint(&self.format, self.cursor))
             }
             Poll::Ready(Next::Event { seq, bytes, last }) => {
                 self.cursor = seq;
-                let event = self.opened(bytes);
-                if last {
-                    self.phase = Phase::Closing;
-                }
-                Poll::Ready(Some(event))
+                let encoded = self.format.encode(seq, bytes);
+                Poll::Ready(self.taken(encoded, last))
             }
             Poll::Ready(Next::Closed) => {
-                self.phase = Phase::Closing;
-                Poll::Ready(None)
+                let lost = self.format.encode_lost();
+                Poll::Ready(self.taken(lost, true))
             }
             Poll::Pending => {
                 // The first bytes go out at once, so that every hop sees that the stream is alive.
                 if self.phase == Phase::Following {
                     ready!(self.ping.poll_elapsed(cx));
                 }
-                let ping = ping_at(self.cursor);
-                Poll::Ready(Some(self.opened(ping)))
+                let ping = self.format.ping(self.cursor);
+                Poll::Ready(self.opened(ping))
             }
         }
+    }
+
+    /// An encoded event as it is sent; the last one decides how the body ends.
+    fn taken(&mut self, encoded: Encoded, last: bool) -> Bytes {
+        let event = self.opened(encoded.bytes);
+        self.phase = match encoded.then {
+            Then::GoOn if !last => self.phase,
+            Then::GoOn | Then::Close => Phase::Closing,
+            Then::Abort => Phase::Aborting,
+        };
+        event
     }
 
     /// The event as it is sent; the first one carries `retry:`.
@@ -141,7 +189,7 @@ impl Viewer {
             return event;
         }
         self.phase = Phase::Following;
-        with_retry(&RETRY_MS, &event)
+        self.format.with_retry(&RETRY_MS, &event)
     }
 }
 
@@ -155,24 +203,8 @@ impl OnDrain {
     }
 }
 
-fn ping_at(cursor: Seq) -> Bytes {
-    let mut ping = Vec::with_capacity(64);
-    event::encode_ping(cursor, &mut ping);
-    ping.into()
-}
-
-/// Puts the `retry:` line inside the event: some clients turn a separate `retry:` into an empty event.
-fn with_retry(milliseconds: &RangeInclusive<u16>, event: &Bytes) -> Bytes {
-    let retry = rand::rng().random_range(milliseconds.clone());
-    let retry = format!("retry: {retry}\n");
-    let mut whole = BytesMut::with_capacity(retry.len() + event.len());
-    whole.extend_from_slice(retry.as_bytes());
-    whole.extend_from_slice(event);
-    whole.freeze()
-}
-
 impl MessageBody for Viewer {
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn size(&self) -> BodySize {
         BodySize::Stream
@@ -181,13 +213,13 @@ impl MessageBody for Viewer {
     fn poll_next(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+    ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         let this = self.get_mut();
         if this.unsent.is_empty() {
-            let Some(event) = ready!(this.poll_event(cx)) else {
-                return Poll::Ready(None);
+            let event = match ready!(this.poll_event(cx)) {
+                Some(Ok(event)) => event,
+                other => return Poll::Ready(other),
             };
-            this.ping.touch();
             if event.len() <= PIECE_BYTES {
                 return Poll::Ready(Some(Ok(event)));
             }

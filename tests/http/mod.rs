@@ -4,8 +4,10 @@
 mod connections;
 mod contract;
 mod drain;
+mod formats;
 mod hostile;
 mod lifetime;
+mod openai;
 mod page;
 mod resume;
 mod sockets;

@@ -1,9 +1,11 @@
-// What the checks share: a report and a simulator to check.
+// What the checks share: a report, and a simulator or a server to check.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 
@@ -35,26 +37,50 @@ export async function check(sentence, act) {
 
 /** Starts the simulator, gives its URL to `act`, and ends it. */
 export async function withSimulator(flags, act) {
-  const simulator = spawn(resolve(binary), ["simulate", "--port", "0", "--pace", "instant", ...flags], {
-    env: {},
-    stdio: ["ignore", "pipe", "ignore"],
-    timeout: 60_000,
+  const command = ["simulate", "--port", "0", "--pace", "instant", ...flags];
+  await withProgram(command, {}, "stdout", /^AZURE_OPENAI_ENDPOINT=(http:\/\/127\.0\.0\.1:\d+)$/, act);
+}
+
+/** Starts the server before an upstream and one of its deployments, gives its URL to `act`, and ends it. */
+export async function withServer(upstream, deployment, act) {
+  const env = {
+    AZURE_OPENAI_ENDPOINT: upstream,
+    AZURE_OPENAI_API_KEY: "a-key",
+    AZURE_OPENAI_DEPLOYMENT: deployment,
+  };
+  const command = ["serve", "--port", "0"];
+  await withProgram(command, env, "stderr", /listening url=(http:\/\/localhost:\d+)\//, act);
+}
+
+async function withProgram(command, env, said, pattern, act) {
+  // Where no `.env` is.
+  const folder = mkdtempSync(join(tmpdir(), "rasta-sdk-"));
+  const program = spawn(resolve(binary), command, {
+    cwd: folder,
+    env,
+    stdio: ["ignore", said === "stdout" ? "pipe" : "ignore", said === "stderr" ? "pipe" : "ignore"],
+    timeout: 300_000,
   });
-  const ended = once(simulator, "exit");
+  const ended = once(program, "exit");
   try {
-    await act(await endpoint(simulator));
+    await act(await firstMatch(program[said], pattern));
   } finally {
-    simulator.kill();
+    program.kill();
     await ended;
+    rmSync(folder, { recursive: true });
   }
 }
 
-async function endpoint(simulator) {
-  for await (const line of createInterface({ input: simulator.stdout })) {
-    const found = /^AZURE_OPENAI_ENDPOINT=(http:\/\/127\.0\.0\.1:\d+)$/.exec(line);
-    if (found) return found[1];
-  }
-  throw new Error("the simulator did not say where it listens");
+/** The first group of the first line that matches. What follows is read and dropped, so that nothing blocks. */
+function firstMatch(stream, pattern) {
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: stream });
+    lines.on("line", (line) => {
+      const found = pattern.exec(line);
+      if (found) resolve(found[1]);
+    });
+    lines.on("close", () => reject(new Error("the program did not say where it listens")));
+  });
 }
 
 /** Runs all checks and ends with code 1 if one fails. */

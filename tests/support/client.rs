@@ -69,6 +69,15 @@ pub struct Response {
     decoder: Decoder,
 }
 
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// In good order.
+    Whole,
+    /// With the connection.
+    Cut,
+}
+
 /// Sends a request on a connection of its own.
 pub async fn send(
     addr: SocketAddr,
@@ -180,6 +189,16 @@ impl Response {
         true
     }
 
+    /// The next block of an event stream that is not in the native form.
+    pub async fn next_block(&mut self) -> String {
+        loop {
+            if let Some(block) = self.decoder.next_block() {
+                return block;
+            }
+            assert!(self.more().await, "the body has ended");
+        }
+    }
+
     /// The next event, pings included; `None` when the body has ended in good order.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
@@ -222,6 +241,17 @@ impl Response {
     /// The whole body as text.
     pub async fn text(self) -> String {
         String::from_utf8(self.bytes().await).unwrap()
+    }
+
+    /// The body as text, and how it ended.
+    pub async fn text_to_its_end(mut self) -> (String, Ending) {
+        while !self.decoder.is_complete() {
+            if !self.receive().await {
+                let text = String::from_utf8(self.decoder.body).unwrap();
+                return (text, Ending::Cut);
+            }
+        }
+        (String::from_utf8(self.decoder.body).unwrap(), Ending::Whole)
     }
 
     /// Everything that is received after the head until the server closes the connection: the decoded body,

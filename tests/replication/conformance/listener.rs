@@ -19,7 +19,7 @@ use rasta_stream::{
     event::Seq,
     shutdown::DrainSignal,
     store::{Log, Next, Reader},
-    viewer::{OnDrain, Viewer},
+    viewer::{Format, OnDrain, Viewer},
 };
 
 /// No silence lasts this long.
@@ -79,7 +79,13 @@ impl Listener {
         let reader = log.reader();
         let source = if body {
             let on_drain = OnDrain::Stay(DrainSignal::default().guard());
-            Source::Body(Box::pin(Viewer::new(reader, cursor, NO_PING, on_drain)))
+            Source::Body(Box::pin(Viewer::new(
+                reader,
+                cursor,
+                Format::Native,
+                NO_PING,
+                on_drain,
+            )))
         } else {
             Source::Log(reader)
         };
