@@ -32,6 +32,16 @@ pub fn sockets(replica: &Replica) -> usize {
         .count()
 }
 
+/// How many files of all kinds it has open.
+pub fn descriptors(replica: &Replica) -> usize {
+    fs::read_dir(replica.proc().join("fd")).unwrap().count()
+}
+
+/// How many threads it has.
+pub fn threads(replica: &Replica) -> usize {
+    fs::read_dir(replica.proc().join("task")).unwrap().count()
+}
+
 /// What the kernel holds for a replica's clients and could not send, or has no word of, in MiB.
 pub fn queued(replica: &Replica) -> f64 {
     let table = fs::read_to_string(replica.proc().join("net/tcp")).unwrap();
