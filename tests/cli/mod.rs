@@ -401,6 +401,22 @@ async fn check_says_in_one_sentence_what_is_wrong() {
         ),
         ("sim-rate-limited", "wait, or raise the deployment's quota"),
         (
+            "sim-429-in-200-error-first",
+            "wait, or raise the deployment's quota",
+        ),
+        (
+            "sim-deployment-missing-in-200",
+            "check AZURE_OPENAI_DEPLOYMENT against the names",
+        ),
+        (
+            "sim-filter-in-200",
+            "check SYSTEM_PROMPT, which the content filter checks too",
+        ),
+        (
+            "sim-error-first",
+            "the model's service fails by itself: try again later",
+        ),
+        (
             "sim-prompt-filtered",
             "check SYSTEM_PROMPT, which the content filter checks too",
         ),

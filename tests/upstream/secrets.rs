@@ -126,7 +126,7 @@ fn refusals() -> Vec<Case> {
 
 /// Every form in which a response fails once it has begun, or before it has a head.
 fn streams() -> Vec<Case> {
-    let streams: [Named<String>; 19] = [
+    let streams: [Named<String>; 24] = [
         ("error object", |echo| {
             format!("data: {}\n\n", json!({"error": error(echo)}))
         }),
@@ -197,6 +197,26 @@ fn streams() -> Vec<Case> {
             let choice = json!({"delta": {}, "finish_reason": echo});
             format!("data: {}\n\n", json!({"choices": [choice]}))
         }),
+        ("unknown finish reason that is an object", |echo| {
+            let choice = json!({"delta": {}, "finish_reason": {"type": echo, "reason": echo}});
+            format!("data: {}\n\n", json!({"choices": [choice]}))
+        }),
+        ("unknown part", |echo| {
+            let part = json!({"type": echo, "text": echo, echo: echo});
+            let choice = json!({"delta": {"content": [part]}, "finish_reason": "stop"});
+            format!("data: {}\n\n", json!({"choices": [choice]}))
+        }),
+        ("error without an error member", |echo| {
+            let error = json!({"code": echo, "message": echo, "detail": echo});
+            format!("data: {error}\n\n")
+        }),
+        ("error of a gateway", |echo| {
+            let base = json!({"status_code": 1002, "status_msg": echo});
+            format!("data: {}\n\n", json!({"base_resp": base, echo: echo}))
+        }),
+        ("error event that is not JSON", |echo| {
+            format!("event: error\ndata: {echo}\n\n")
+        }),
         ("text of another type", |echo| {
             let choice = json!({"delta": {"content": {echo: echo}}});
             format!("data: {}\n\n", json!({"choices": [choice]}))
@@ -221,9 +241,18 @@ fn streams() -> Vec<Case> {
         ));
     }
     // The last one counts as a lost connection, and opens the circuit for a while.
-    let responses: [Named<Vec<u8>>; 7] = [
+    let responses: [Named<Vec<u8>>; 9] = [
         ("page under 200", |echo| {
             respond(200, echo, "text/html", &format!("<html>{echo}</html>"))
+        }),
+        ("error object under 200", |echo| {
+            let body = json!({"error": error(echo)}).to_string();
+            respond(200, echo, "application/json", &body)
+        }),
+        ("text in an unknown place", |echo| {
+            let choice = json!({"delta": {echo: REPLY}, "text": echo, "finish_reason": "stop"});
+            let body = format!("data: {}\n\n", json!({"choices": [choice]}));
+            respond(200, echo, "text/event-stream", &body)
         }),
         ("completed, the model echoes the credential", |echo| {
             let credential = echo.split(' ').nth(1).unwrap_or_default();

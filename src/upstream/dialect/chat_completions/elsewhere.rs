@@ -32,6 +32,7 @@ const KNOWN_IN_CHOICE: &[&str] = &[
     "stop",
     "stop_reason",
     "type",
+    "usage",
 ];
 
 /// Members of a delta or of a message that are read, or hold no text of the reply.

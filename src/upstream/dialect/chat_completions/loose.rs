@@ -30,6 +30,7 @@ pub(super) fn parse(data: &str) -> Result<WireChunk<'_>, LosesText> {
         usage: chunk.get("usage"),
         error: chunk.get("error"),
         finish_reason: chunk.get("finish_reason"),
+        x_groq: chunk.get("x_groq"),
     })
 }
 
@@ -44,6 +45,7 @@ fn choice(json: &RawValue) -> Result<WireChoice<'_>, LosesText> {
         finish_details: choice.get("finish_details"),
         error: choice.get("error"),
         content_filter_results: choice.get("content_filter_results"),
+        usage: choice.get("usage"),
     })
 }
 

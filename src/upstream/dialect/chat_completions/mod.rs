@@ -44,6 +44,9 @@ use crate::{
     },
 };
 
+/// Names of frames that only keep the connection open. Their data may be anything.
+const KEEPALIVES: [&str; 4] = ["ping", "keepalive", "keep-alive", "heartbeat"];
+
 /// Turns frames into chunks, and keeps what one frame needs of the frames before it.
 #[derive(Debug, Default)]
 pub struct Normalizer {
@@ -93,10 +96,10 @@ impl Normalizer {
         chunks: &mut Vec<Chunk>,
     ) -> Result<Progress, Fault> {
         // The official clients end on any data that begins like this.
-        if data.starts_with("[DONE]") {
+        if data.trim_start().starts_with("[DONE]") {
             return Ok(Progress::Ended);
         }
-        if data.trim().is_empty() {
+        if data.trim().is_empty() || KEEPALIVES.contains(&event) {
             return Ok(Progress::More);
         }
         if event == "error" {
@@ -162,7 +165,7 @@ impl Normalizer {
         let mut chunk = Chunk {
             model: wire.model.and_then(|model| self.models.read(model)),
             // Null in every chunk but the last.
-            usage: wire.usage.and_then(usage::read),
+            usage: wire.usages().find_map(usage::read),
             ..Chunk::default()
         };
         if let Some(reason) = wire.finish_reason {

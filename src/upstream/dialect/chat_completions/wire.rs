@@ -26,9 +26,31 @@ pub(super) struct WireChunk<'a> {
     /// Some servers put it beside the choices.
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) x_groq: Option<&'a RawValue>,
 }
 
 impl<'a> WireChunk<'a> {
+    /// The token counts, in each place where a server puts them: Moonshot in the choice, Groq in a
+    /// member of its own.
+    pub(super) fn usages(&self) -> impl Iterator<Item = &'a RawValue> {
+        #[derive(Deserialize)]
+        struct WithUsage<'a> {
+            #[serde(borrow)]
+            usage: &'a RawValue,
+        }
+        let groq = || {
+            let groq: WithUsage<'a> = serde_json::from_str(self.x_groq?.get()).ok()?;
+            Some(groq.usage)
+        };
+        let in_choices = self
+            .choices
+            .iter()
+            .flatten()
+            .filter_map(|choice| choice.usage);
+        self.usage.into_iter().chain(in_choices).chain(groq())
+    }
+
     /// Parses the data of a frame.
     pub(super) fn parse(data: &'a str) -> Result<Self, Fault> {
         let fault = |cause: Cause| Fault::new(ErrorCode::UpstreamProtocol, cause);
@@ -65,6 +87,8 @@ pub(super) struct WireChoice<'a> {
     pub(super) error: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) content_filter_results: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
 }
 
 impl<'a> WireChoice<'a> {
