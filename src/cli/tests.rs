@@ -157,6 +157,10 @@ fn further_deployments_have_numbered_variables() {
         assert_eq!(numbers, [3, 9]);
     }
     assert_eq!(
+        error(&[], &[("AZURE_OPENAI_API_2", "both")], ""),
+        "AZURE_OPENAI_API_2 must be one of auto, chat, responses, not \"both\" (set in the environment)"
+    );
+    assert_eq!(
         error(&[], &[("AZURE_OPENAI_AUTH_3", "magic")], ""),
         "AZURE_OPENAI_AUTH_3 must be one of key, entra, none, not \"magic\" (set in the environment)"
     );
@@ -178,6 +182,11 @@ fn a_value_that_is_not_allowed_is_named_in_one_line_with_what_is() {
         ("REASONING_EFFORT", "VERY", "must be one word"),
         ("PAD", "maybe", "must be true or false"),
         ("LOG_FORMAT", "xml", "must be one of text, json"),
+        (
+            "AZURE_OPENAI_API",
+            "both",
+            "must be one of auto, chat, responses",
+        ),
         (
             "AZURE_OPENAI_AUTH",
             "token",

@@ -2,8 +2,11 @@
 
 use secrecy::ExposeSecret as _;
 
-use super::{settings::AuthMode, settings::MoreDeployment, *};
-use crate::upstream::{DeploymentOptions, IdentitySource, endpoint::EndpointKind};
+use super::{
+    settings::{ApiMode, AuthMode, MoreDeployment},
+    *,
+};
+use crate::upstream::{Api, DeploymentOptions, IdentitySource, endpoint::EndpointKind};
 
 mod network;
 
@@ -247,9 +250,7 @@ fn further_deployments_inherit_what_they_do_not_say() {
         .iter()
         .map(|d| {
             (
-                d.endpoint
-                    .url(crate::upstream::Api::ChatCompletions)
-                    .to_string(),
+                d.endpoint.url(Api::ChatCompletions).to_string(),
                 d.credential.key().unwrap().expose_secret(),
             )
         })
@@ -279,6 +280,28 @@ fn one_deployment_may_take_a_key_and_another_an_entra_identity() {
     let all = all_deployments(config);
     assert!(all[0].credential.key().is_some());
     assert!(all[1].credential.is_entra());
+}
+
+#[test]
+fn each_deployment_may_pin_an_api_and_inherits_the_first_ones() {
+    let second = MoreDeployment {
+        number: 2,
+        api: Some(ApiMode::Auto),
+        ..MoreDeployment::default()
+    };
+    let third = MoreDeployment {
+        number: 3,
+        deployment: Some("third".to_owned()),
+        ..MoreDeployment::default()
+    };
+    let pin = ("AZURE_OPENAI_API", "Responses");
+    let further = [second, third];
+    let config = config_of_several(&[ENDPOINT, DEPLOYMENT, KEY, pin], further.clone()).unwrap();
+    let apis = |config| all_deployments(config).into_iter().map(|d| d.api);
+    let pinned = Some(Api::Responses);
+    assert!(apis(config).eq([pinned, None, pinned]));
+    let config = config_of_several(&[ENDPOINT, DEPLOYMENT, KEY], further).unwrap();
+    assert!(apis(config).eq([None; 3]));
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Capabilities {
     /// What both accept: two requests may have been refused at the same time.
     pub(super) fn intersection(self, other: Self) -> Self {
         Self {
-            api: other.api.or(self.api),
+            api: self.api.or(other.api),
             token_limit: self.token_limit.max(other.token_limit),
             temperature: self.temperature && other.temperature,
             reasoning_effort: self.reasoning_effort && other.reasoning_effort,

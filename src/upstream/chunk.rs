@@ -8,7 +8,7 @@ use crate::event::{FinishReason, Usage};
 pub enum Progress {
     /// More can come.
     More,
-    /// `[DONE]` came, or the connection was closed without an error.
+    /// `[DONE]` or the last event of a response came, or the connection was closed without an error.
     Ended,
 }
 

@@ -17,7 +17,6 @@ use super::{
     attempt::{Attempt, Busy, Contact},
     auth::{Identity, Token},
     capabilities::Capabilities,
-    cause::Cause,
     circuit::{Circuit, CircuitOpen},
     client::{
         ACCEPT, AUTHORIZATION, CONTENT_TYPE, Client, HeaderName, HeaderValue, Method, Response,
@@ -135,15 +134,17 @@ impl Deployment {
     /// first refusal taught is kept once the other API has answered.
     async fn post(&self, request: &ChatRequest) -> Result<Reply, Fault> {
         if let Some(api) = self.pinned_api {
-            return self.post_over(api, request).await.map_err(|fault| {
-                let is_refused = refuses_api(&fault);
-                diagnosed(fault, is_refused.then_some(Diagnosis::Api))
+            return self.post_over(api, request).await.map_err(|mut fault| {
+                if fault.refuses_api() {
+                    fault.diagnosis = Diagnosis::Api;
+                }
+                fault
             });
         }
         let known = self.state.capabilities.lock().api;
         let api = known.unwrap_or(self.endpoint.first_api);
-        let refusal = match self.post_over(api, request).await {
-            Err(fault) if refuses_api(&fault) => fault,
+        let mut refusal = match self.post_over(api, request).await {
+            Err(fault) if fault.refuses_api() => fault,
             decided => return decided,
         };
         let other = api.other();
@@ -157,10 +158,12 @@ impl Deployment {
                 );
                 Ok(reply)
             }
-            Err(fault) if refuses_api(&fault) => {
-                let is_model = [&refusal, &fault].map(|fault| fault.diagnosis == Diagnosis::Api);
-                let none = is_model.contains(&true).then_some(Diagnosis::NoApi);
-                Err(diagnosed(refusal, none))
+            Err(fault) if fault.refuses_api() => {
+                // Else neither path exists, which is another problem.
+                if [refusal.diagnosis, fault.diagnosis].contains(&Diagnosis::Api) {
+                    refusal.diagnosis = Diagnosis::NoApi;
+                }
+                Err(refusal)
             }
             Err(fault) => Err(fault),
         }
@@ -349,23 +352,6 @@ impl Permit<'_> {
                 Attempt::Failed(fault)
             }
         }
-    }
-}
-
-/// Whether a refusal is about the API: the model lacks it, or the server has no such path.
-fn refuses_api(fault: &Fault) -> bool {
-    let is_no_path = || {
-        fault.diagnosis == Diagnosis::PathOrVersion
-            && matches!(fault.cause, Cause::Refused { status, .. } if matches!(status, 404 | 405))
-    };
-    fault.diagnosis == Diagnosis::Api || is_no_path()
-}
-
-/// The fault, with another diagnosis if there is one.
-fn diagnosed(fault: Fault, diagnosis: Option<Diagnosis>) -> Fault {
-    Fault {
-        diagnosis: diagnosis.unwrap_or(fault.diagnosis),
-        ..fault
     }
 }
 

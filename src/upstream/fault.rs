@@ -58,6 +58,22 @@ impl Fault {
         self
     }
 
+    /// Whether it is a refusal of the API: the model lacks it, or the server has no such path.
+    #[must_use]
+    pub const fn refuses_api(&self) -> bool {
+        match self.diagnosis {
+            Diagnosis::Api => true,
+            Diagnosis::PathOrVersion => matches!(
+                self.cause,
+                Cause::Refused {
+                    status: 404 | 405,
+                    ..
+                }
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether a later moment or another deployment may succeed: the deployment is busy or fails by
     /// itself, or the connection failed.
     #[must_use]

@@ -42,6 +42,16 @@ impl<'de> Deserialize<'de> for WireText {
     }
 }
 
+/// A whole JSON string, in which half a surrogate pair becomes U+FFFD; `None` for any other value.
+pub(super) fn decoded(json: &RawValue) -> Option<String> {
+    let mut surrogates = SurrogateDecoder::default();
+    let mut text = surrogates
+        .decode(WireText::parse(json)?.0)
+        .unwrap_or_default();
+    text.extend(surrogates.finish());
+    Some(text)
+}
+
 /// Decodes WTF-8 into text, and keeps a high surrogate until its low one comes.
 #[derive(Debug, Default)]
 pub(super) struct SurrogateDecoder {

@@ -7,6 +7,7 @@
 //!
 //! This module knows nothing of connections or of time, and makes no events.
 
+mod ending;
 mod request;
 mod shown;
 mod wire;
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 
 pub(in crate::upstream) use self::request::Request;
 use self::{
+    ending::{Ending, incomplete, is_blocked, unreadable, whole_text},
     shown::{Comparison, ShownText},
     wire::{Place, WireEvent, WireItem, WireResponse, unquoted},
 };
@@ -26,10 +28,9 @@ use crate::{
     upstream::{
         chunk::{Chunk, Progress},
         dialect::{
-            content_filter::retracts,
             error_object,
             model_names::ModelNames,
-            surrogates::{SurrogateDecoder, WireText},
+            surrogates::{SurrogateDecoder, WireText, decoded},
         },
         fault::Fault,
         secrets::Secrets,
@@ -279,28 +280,6 @@ impl Normalizer {
     }
 }
 
-/// How a response ends.
-#[derive(Clone, Copy)]
-enum Ending {
-    Completed,
-    Incomplete,
-    Failed,
-    Cancelled,
-}
-
-impl Ending {
-    /// The ending that an event tells. A response's own status counts more than the type of an event
-    /// that would be a success.
-    fn of(kind: &str, response: &WireResponse<'_>) -> Self {
-        match (kind, response.status()) {
-            ("response.failed", _) | (_, "\"failed\"") => Self::Failed,
-            ("response.cancelled", _) | (_, "\"cancelled\"") => Self::Cancelled,
-            ("response.incomplete", _) | (_, "\"incomplete\"") => Self::Incomplete,
-            _ => Self::Completed,
-        }
-    }
-}
-
 /// Whether an event of this name would be read.
 fn matters(event: &str) -> bool {
     event.is_empty() || event == "error" || event == "message" || event.starts_with("response.")
@@ -320,75 +299,4 @@ fn reported(kind: &str, wire: &WireEvent<'_>, data: &str) -> Option<Fault> {
         _ => None,
     };
     error.map(error_object::in_stream)
-}
-
-/// The finish reason of an incomplete response.
-///
-/// # Errors
-///
-/// `upstream_protocol` for a reason that is not known.
-fn incomplete(response: &WireResponse<'_>) -> Result<FinishReason, Fault> {
-    match response.incomplete_reason().as_deref() {
-        Some("max_output_tokens" | "max_tokens" | "length") => Ok(FinishReason::Length),
-        Some("content_filter") => Ok(FinishReason::ContentFilter),
-        _ => Err(Fault::new(
-            ErrorCode::UpstreamProtocol,
-            "the response is incomplete for an unknown reason",
-        )),
-    }
-}
-
-/// Whether the content filter blocks the reply.
-fn is_blocked(response: &WireResponse<'_>) -> bool {
-    response.verdicts().iter().any(|verdict| {
-        verdict.is_about_the_reply()
-            && (verdict.is_blocked() || verdict.content_filter_results.is_some_and(retracts))
-    })
-}
-
-/// The text of the output, for servers that send no deltas. A model that only commented on its work
-/// has said that.
-///
-/// # Errors
-///
-/// `upstream_protocol` if there is a message and its text cannot be found.
-fn whole_text(response: &WireResponse<'_>) -> Result<Option<String>, Fault> {
-    let output = response.output();
-    for commentary in [false, true] {
-        let (mut text, mut unread) = (String::new(), false);
-        let parts = output
-            .iter()
-            .filter(|item| item.is_message() && item.is_commentary() == commentary)
-            .flat_map(WireItem::parts);
-        for part in parts {
-            match part.text().and_then(decoded) {
-                Some(more) => text.push_str(&more),
-                None => unread = true,
-            }
-        }
-        if !text.is_empty() {
-            return Ok(Some(text));
-        }
-        if unread {
-            return Err(unreadable());
-        }
-    }
-    Ok(None)
-}
-
-/// A whole JSON string; half a surrogate pair becomes U+FFFD.
-fn decoded(json: &RawValue) -> Option<String> {
-    let mut surrogates = SurrogateDecoder::default();
-    let mut text = surrogates
-        .decode(WireText::parse(json)?.0)
-        .unwrap_or_default();
-    text.extend(surrogates.finish());
-    Some(text)
-}
-
-fn unreadable() -> Fault {
-    Fault::new(
-        ErrorCode::UpstreamProtocol,
-        "text that is not a string, or is longer than 1 MiB",
-    )
 }
