@@ -25,7 +25,7 @@
 //! | `metrics` | figures for Prometheus | |
 //! | `idle_timer` | reports that nothing has happened for a while | |
 //! | `logging` | the log, without secrets | |
-//! | `connection` | the connections of clients: deadlines and count | |
+//! | `connection` | the connections of clients: deadlines, count, certificates | |
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
 //! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `metrics`, `tokens` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
@@ -34,7 +34,7 @@
 //! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `metrics`, `store`, `tokens`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `metrics`, `shutdown`, `store` |
 //! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `metrics`, `shutdown`, `store`, `upstream`, `viewer` |
-//! | `config` | all settings, checked, as the options of the components | `generation`, `guard`, `logging`, `store`, `upstream` |
+//! | `config` | all settings, checked, as the options of the components | `connection`, `generation`, `guard`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `connection`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
 //! | `cli` | the command line: arguments, environment, signals, subcommands | `config`, `simulator` |

@@ -38,9 +38,13 @@ async fn serve(settings: Settings) -> Result<(), String> {
     let server = Server::start(config, exit)
         .await
         .map_err(|error| error.to_string())?;
+    let again = server.reload();
     actix_web::rt::spawn(async move {
         while reload.recv().await.is_some() {
-            log::info!("SIGHUP: there is nothing to reload");
+            log::info!("SIGHUP: reading the access tokens and the certificate again");
+            let again = again.clone();
+            // On a thread of its own: a network file system may take its time.
+            let _ = tokio::task::spawn_blocking(again).await;
         }
     });
     server

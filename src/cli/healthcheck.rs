@@ -2,13 +2,17 @@
 //! has no shell and no curl.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
+use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
+use super::any_certificate;
 use crate::config::value::{ip_address, port};
 
 /// How long the server may take to accept the connection, and again to answer.
@@ -23,6 +27,9 @@ pub struct HealthcheckArgs {
     /// The port that the server listens on
     #[arg(long, env = "PORT", default_value_t = 8080, value_parser = port)]
     pub port: u16,
+    /// The certificate of the server; if it is set, the server is asked over TLS
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE")]
+    pub tls_cert_file: Option<PathBuf>,
 }
 
 /// Asks `/livez` of the server that listens on this address.
@@ -37,21 +44,33 @@ pub fn run(args: &HealthcheckArgs) -> Result<(), String> {
         ip => ip,
     };
     let addr = SocketAddr::new(host, args.port);
-    match status_line(addr) {
+    let is_tls = args.tls_cert_file.is_some();
+    let scheme = if is_tls { "https" } else { "http" };
+    match status_line(addr, is_tls) {
         Ok(line) if &line == b"HTTP/1.1 200" => Ok(()),
         Ok(_) => Err(format!(
-            "http://{addr}/livez did not answer 200: set HOST and PORT to the server's address"
+            "{scheme}://{addr}/livez did not answer 200: set HOST and PORT to the server's address"
         )),
         Err(error) => Err(format!(
-            "no answer from http://{addr}/livez ({error}): start the server, or set HOST and PORT to its address"
+            "no answer from {scheme}://{addr}/livez ({error}): start the server, or set HOST and PORT to its address"
         )),
     }
 }
 
 /// The first 12 bytes of the response: version and status.
-fn status_line(addr: SocketAddr) -> io::Result<[u8; 12]> {
+fn status_line(addr: SocketAddr, is_tls: bool) -> io::Result<[u8; 12]> {
     let mut stream = TcpStream::connect_timeout(&addr, HEALTHCHECK_TIMEOUT)?;
     stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
+    if !is_tls {
+        return ask(&mut stream);
+    }
+    let config = any_certificate::client().map_err(io::Error::other)?;
+    let name = ServerName::from(addr.ip());
+    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    ask(&mut StreamOwned::new(session, stream))
+}
+
+fn ask(stream: &mut (impl Read + Write)) -> io::Result<[u8; 12]> {
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut line = [0; 12];
     stream.read_exact(&mut line)?;

@@ -8,6 +8,7 @@ mod command;
 mod dot_env;
 mod environment;
 mod error;
+mod any_certificate;
 pub mod healthcheck;
 pub mod signals;
 pub mod simulate;

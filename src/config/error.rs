@@ -65,6 +65,9 @@ pub enum ConfigError {
     /// A file with certificate authorities has none.
     #[error("{0} is not usable ({1}): set it to a PEM file of CA certificates, or unset it")]
     CaContent(&'static str, CaError),
+    /// One of the two files for TLS.
+    #[error("{0} is missing: TLS needs a certificate and its key; set both, or neither")]
+    HalfTls(&'static str),
     /// Not a URL of Redis.
     #[error(
         "REDIS_URL must be redis://[USER:PASSWORD@]HOST[:PORT], or rediss:// for TLS; special characters in the password must be percent-encoded"

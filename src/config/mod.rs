@@ -21,6 +21,7 @@ use clap::{Args as _, FromArgMatches as _};
 use self::settings::Settings;
 pub use self::{error::ConfigError, flags::FlagError, upstream::UpstreamConfig};
 use crate::{
+    connection::TlsFiles,
     generation, guard, store,
     upstream::{IdentityOptions, ModelOptions, NetworkOptions, ReasoningSummary},
 };
@@ -34,6 +35,10 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// How many threads serve.
     pub workers: usize,
+    /// The files for TLS; `None` to serve plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// For how long browsers should use only HTTPS for this host.
+    pub hsts: Option<Duration>,
     /// The folder of the page; `None` for the built-in page.
     pub static_dir: Option<PathBuf>,
     /// Who answers.
@@ -75,6 +80,8 @@ impl Config {
             network: network::options(&settings, &upstream)?,
             replication: replication::options(&settings)?,
             upstream,
+            tls: tls_files(settings.tls_cert_file, settings.tls_key_file)?,
+            hsts: settings.hsts_seconds,
             static_dir: settings.static_dir,
             model: ModelOptions {
                 system_prompt: settings.system_prompt,
@@ -121,6 +128,18 @@ impl Config {
         flags: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
         Self::new(settings(flags.into_iter().map(Into::into))?)
+    }
+}
+
+fn tls_files(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<TlsFiles>, ConfigError> {
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => Err(ConfigError::HalfTls("TLS_KEY_FILE")),
+        (None, Some(_)) => Err(ConfigError::HalfTls("TLS_CERT_FILE")),
     }
 }
 

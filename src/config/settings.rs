@@ -172,6 +172,20 @@ pub struct Settings {
     #[arg(long, env = "PORT", value_name = "PORT", default_value_t = 8080, value_parser = port)]
     pub port: u16,
 
+    /// A PEM file with the server's certificate and those of its issuers: serves HTTPS, with HTTP/2.
+    /// Read again when it changes
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "FILE")]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// A PEM file with the certificate's private key
+    #[arg(long, env = "TLS_KEY_FILE", value_name = "FILE")]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// For how long browsers should use only HTTPS for this host (Strict-Transport-Security); by
+    /// default they are not told
+    #[arg(long, env = "HSTS_SECONDS", value_name = "SECONDS", value_parser = seconds)]
+    pub hsts_seconds: Option<Duration>,
+
     /// The number of worker threads; the default is one for each core
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = from_1_to::<1024>)]
     pub workers: Option<u64>,

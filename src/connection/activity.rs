@@ -37,7 +37,7 @@ pub struct Activity(Rc<State>);
 
 #[derive(Debug)]
 struct State {
-    protocol: Protocol,
+    protocol: Cell<Protocol>,
     /// One per request whose response is not over: since when a piece of it waits to be taken.
     requests: RefCell<Slab<Option<Instant>>>,
     /// The end of the last response, at first the connection's beginning.
@@ -56,9 +56,9 @@ struct State {
 
 impl Activity {
     /// Of a connection that begins now. It has no room if there are as many others as there may be.
-    pub(super) fn new(protocol: Protocol, has_room: bool) -> Self {
+    pub(super) fn new(has_room: bool) -> Self {
         Self(Rc::new(State {
-            protocol,
+            protocol: Cell::new(Protocol::Http1),
             requests: RefCell::default(),
             idle_since: Cell::new(Instant::now()),
             head_since: Cell::default(),
@@ -68,6 +68,17 @@ impl Activity {
             is_closing: Cell::default(),
             waker: RefCell::default(),
         }))
+    }
+
+    /// A handshake has chosen another protocol than HTTP/1.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        self.0.protocol.set(protocol);
+    }
+
+    /// How many responses it has at a time.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.0.protocol.get()
     }
 
     /// False if there are as many connections as there may be: its requests should be refused.
@@ -126,7 +137,7 @@ impl Activity {
             return Some(Instant::now());
         }
         let idle = state.idle_since.get() + KEEP_ALIVE_TIMEOUT;
-        match state.protocol {
+        match state.protocol.get() {
             Protocol::Http1 if is_busy => None,
             Protocol::Http1 => {
                 let head = state.head_since.get().filter(|_| !state.is_first.get());
@@ -168,7 +179,7 @@ impl RequestGuard {
     }
 
     fn set(&self, waits_since: Option<Instant>) {
-        if self.activity.0.protocol == Protocol::Http1 {
+        if self.activity.0.protocol.get() == Protocol::Http1 {
             return;
         }
         if let Some(slot) = self.activity.0.requests.borrow_mut().get_mut(self.key) {

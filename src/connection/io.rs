@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    activity::{Activity, Protocol},
+    activity::Activity,
     pool::{Place, Pool},
 };
 
@@ -28,8 +28,8 @@ pub struct Connection<Io> {
 
 impl<Io> Connection<Io> {
     /// Takes a place in the pool.
-    pub fn new(io: Io, protocol: Protocol, pool: &Pool) -> Self {
-        let (activity, place) = pool.add(protocol);
+    pub fn new(io: Io, pool: &Pool) -> Self {
+        let (activity, place) = pool.add();
         Self {
             io,
             activity,

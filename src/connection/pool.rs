@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use super::activity::{Activity, Protocol};
+use super::activity::Activity;
 
 /// The connections of one worker. A cheap handle, to be cloned.
 #[derive(Clone, Debug)]
@@ -39,10 +39,10 @@ impl Pool {
 
     /// Adds a connection that begins. If there is no room, the one that has been idle for longest is
     /// closed; if none is idle, the new one has no room and should be refused.
-    pub(super) fn add(&self, protocol: Protocol) -> (Activity, Place) {
+    pub(super) fn add(&self) -> (Activity, Place) {
         let shared = &self.0;
         let has_room = shared.open.borrow().len() < shared.limit || self.close_idle();
-        let activity = Activity::new(protocol, has_room);
+        let activity = Activity::new(has_room);
         let number = shared.next.replace(shared.next.get().wrapping_add(1));
         shared.open.borrow_mut().insert(number, activity.clone());
         let pool = self.clone();

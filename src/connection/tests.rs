@@ -16,7 +16,9 @@ use super::{activity::KEEP_ALIVE_TIMEOUT, *};
 
 fn connection(pool: &Pool, protocol: Protocol) -> (DuplexStream, Connection<DuplexStream>) {
     let (client, server) = duplex(1 << 16);
-    (client, Connection::new(server, protocol, pool))
+    let connection = Connection::new(server, pool);
+    connection.activity().set_protocol(protocol);
+    (client, connection)
 }
 
 /// How long a read takes that gets no byte.

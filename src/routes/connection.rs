@@ -10,7 +10,10 @@ use actix_web::{
     Error, ResponseError as _,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{ConnectionType, header::TRANSFER_ENCODING},
+    http::{
+        ConnectionType, Version,
+        header::{HOST, HeaderValue, TRANSFER_ENCODING},
+    },
     middleware::Next,
 };
 use bytes::Bytes;
@@ -28,9 +31,10 @@ const STREAMS_LIMIT: usize = 256;
 ///
 /// Those of the handler.
 pub async fn tied_to_connection(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    name_host(&mut request);
     let Some(activity) = request.conn_data::<Activity>().cloned() else {
         return next.call(request).await;
     };
@@ -61,6 +65,17 @@ pub async fn tied_to_connection(
         activity.expect_rest();
     }
     Ok(response.map_body(|_, body| BoxBody::new(Tied { body, guard })))
+}
+
+/// HTTP/2 names the host in its URL. Everything behind reads `Host`.
+fn name_host(request: &mut ServiceRequest) {
+    if request.version() == Version::HTTP_2
+        && !request.headers().contains_key(HOST)
+        && let Some(authority) = request.uri().authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers_mut().insert(HOST, host);
+    }
 }
 
 /// A body during which the connection is busy.

@@ -1,12 +1,14 @@
 //! What every response gets: default headers, and a problem in place of an error that no handler
 //! has answered.
 
+use std::time::Duration;
+
 use actix_web::{
     ResponseError as _,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{HeaderName, HeaderValue},
+    http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY},
     middleware::{DefaultHeaders, Next},
 };
 
@@ -30,12 +32,20 @@ const DEFAULT_HEADERS: [(&str, &str); 5] = [
     ("cache-control", "no-cache"),
 ];
 
-/// Adds the default headers to every response of a handler.
+/// Adds the default headers to every response of a handler. With `hsts`, browsers use only HTTPS for
+/// this host for so long.
 #[must_use]
-pub fn default_headers() -> DefaultHeaders {
-    DEFAULT_HEADERS
+pub fn default_headers(hsts: Option<Duration>) -> DefaultHeaders {
+    let headers = DEFAULT_HEADERS
         .into_iter()
-        .fold(DefaultHeaders::new(), DefaultHeaders::add)
+        .fold(DefaultHeaders::new(), DefaultHeaders::add);
+    match hsts {
+        Some(time) => headers.add((
+            STRICT_TRANSPORT_SECURITY,
+            format!("max-age={}", time.as_secs()),
+        )),
+        None => headers,
+    }
 }
 
 /// Turns errors that no handler has answered, a caught panic's among them, into problems with the

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{routes::NoIndex, upstream::endpoint::EndpointError};
+use crate::{connection::CertificateError, routes::NoIndex, upstream::endpoint::EndpointError};
 
 /// Why the server did not start. Displayed in one line with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum StartError {
         "on {0}, any client could use the deployment: set ACCESS_TOKENS, TRUSTED_USER_HEADER or HOST=127.0.0.1, or ALLOW_ANONYMOUS=true if all may ask"
     )]
     OpenToAll(SocketAddr),
+    /// The files for TLS.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// STATIC_DIR is not the page's folder.
     #[error("{0}: set STATIC_DIR to the folder of the page, or unset it to use the built-in page")]
     Page(#[from] NoIndex),

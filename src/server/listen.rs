@@ -5,7 +5,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use actix_http::{HttpService, Request, Response};
+use actix_http::{HttpService, Request, Response, error::DispatchError};
 use actix_server::{Server, ServerBuilder};
 use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
@@ -17,8 +17,9 @@ use actix_web::{
     rt::net::TcpStream,
 };
 use socket2::{Domain, Protocol as Transport, Socket, Type};
+use tokio_rustls::TlsAcceptor;
 
-use super::{descriptors::Descriptors, sockets};
+use super::{descriptors::Descriptors, sockets, stream::Stream};
 use crate::{
     connection::{Connection, KEEP_ALIVE_TIMEOUT, Pool, Protocol, REQUEST_HEAD_TIMEOUT},
     routes::LocalAddress,
@@ -52,6 +53,7 @@ pub(super) fn serve<F, I, S, B>(
     listener: std::net::TcpListener,
     workers: usize,
     descriptors: Descriptors,
+    tls: Option<TlsAcceptor>,
     app: F,
 ) -> io::Result<Server>
 where
@@ -86,18 +88,27 @@ where
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             // Otherwise the server notices that a viewer has left only when it sends something.
             .h1_allow_half_closed(false)
-            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+            .on_connect_ext(|stream: &Stream, data| {
+                let connection = stream.connection();
                 data.insert(connection.activity().clone());
                 if let Ok(address) = connection.get_ref().local_addr() {
                     data.insert(LocalAddress(address.ip()));
                 }
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| {
-            sockets::configure(&stream);
-            let peer = stream.peer_addr().ok();
-            let connection = Connection::new(stream, Protocol::Http1, &pool);
-            std::future::ready(Ok((connection, actix_http::Protocol::Http1, peer)))
+        let tls = tls.clone();
+        fn_service(move |socket: TcpStream| {
+            sockets::configure(&socket);
+            let peer = socket.peer_addr().ok();
+            let opening = Stream::open(Connection::new(socket, &pool), tls.clone());
+            async move {
+                let stream = opening.await.map_err(DispatchError::Io)?;
+                let protocol = match stream.connection().activity().protocol() {
+                    Protocol::Http1 => actix_http::Protocol::Http1,
+                    Protocol::Http2 => actix_http::Protocol::Http2,
+                };
+                Ok((stream, protocol, peer))
+            }
         })
         .and_then(http)
     })?;

@@ -8,6 +8,7 @@
 mod error;
 mod backend;
 mod sockets;
+mod stream;
 mod descriptors;
 mod listen;
 mod page_url;
@@ -28,6 +29,7 @@ pub use self::error::StartError;
 use self::{backend::Backend, descriptors::Descriptors, page_url::page_url};
 use crate::{
     config::Config,
+    connection::Certificates,
     guard::{Guard, OpenToAll},
     routes::{self, Bodies, Page, Provider, Service, Snapshots},
     shutdown::{self, DrainSignal, Topology},
@@ -45,6 +47,7 @@ pub struct Server {
     actix: actix_web::dev::Server,
     metrics: Option<actix_web::dev::Server>,
     service: Data<Service>,
+    certificates: Option<Arc<Certificates>>,
     patience: Duration,
     simulator: Option<Simulator>,
     shutdown: LocalBoxFuture<'static, ()>,
@@ -107,7 +110,7 @@ impl Server {
         let count = deployments.len();
         let first = deployments.first().map(|first| first.endpoint.origin());
 
-        let shared = service.clone();
+        let (shared, hsts) = (service.clone(), config.hsts);
         let app = move || {
             let upstream =
                 Upstream::new(&deployments, &model, &network, &states, identity.as_ref());
@@ -120,14 +123,24 @@ impl Server {
                 .wrap(from_fn(routes::problems_only))
                 // Around everything that answers.
                 .wrap(from_fn(routes::tied_to_connection))
-                .wrap(routes::default_headers())
+                .wrap(routes::default_headers(hsts))
                 .wrap(from_fn(routes::openai_errors))
                 .configure(|app| routes::configure(app, &page))
         };
+        let certificates = config
+            .tls
+            .map(Certificates::load)
+            .transpose()?
+            .map(Arc::new);
+        let tls = certificates
+            .as_ref()
+            .map(|certificates| certificates.acceptor());
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let refused = |error| StartError::Listen(config.listen, error);
         let listener = listen::bind(config.listen).map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
-        let server = listen::serve(listener, config.workers, descriptors, app).map_err(refused)?;
+        let server =
+            listen::serve(listener, config.workers, descriptors, tls, app).map_err(refused)?;
         let metrics = config
             .metrics
             .map(|addr| {
@@ -136,7 +149,7 @@ impl Server {
             })
             .transpose()?;
         info!(
-            url = page_url(addr).as_str(), upstream = provider.name(), deployments = count,
+            url = page_url(scheme, addr).as_str(), upstream = provider.name(), deployments = count,
             first = first.as_deref();
             "listening"
         );
@@ -160,6 +173,7 @@ impl Server {
             actix: server,
             metrics,
             service,
+            certificates,
             patience: config.drain_timeout,
             simulator,
             shutdown: Box::pin(shutdown),
@@ -170,6 +184,17 @@ impl Server {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What reads its files again: access tokens and certificates.
+    pub fn reload(&self) -> impl Fn() + Send + Sync + Clone + 'static {
+        let (guard, certificates) = (Arc::clone(&self.service.guard), self.certificates.clone());
+        move || {
+            guard.reload();
+            if let Some(certificates) = &certificates {
+                certificates.reload();
+            }
+        }
     }
 
     /// What its workers share.
@@ -188,6 +213,7 @@ impl Server {
             actix,
             metrics,
             service,
+            certificates,
             patience,
             simulator,
             shutdown,
@@ -222,11 +248,19 @@ impl Server {
             served = metrics => served,
             () = store.sweep() => Ok(()),
             () = guard.watch() => Ok(()),
+            () = watched(certificates) => Ok(()),
             () = end => Ok(()),
         };
         drop(simulator);
         info!("stopped");
         served
+    }
+}
+
+async fn watched(certificates: Option<Arc<Certificates>>) {
+    match certificates {
+        Some(certificates) => certificates.watch().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -241,10 +275,11 @@ fn metrics_server(
     let app = move || {
         App::new()
             .app_data(service.clone())
-            .wrap(routes::default_headers())
+            .wrap(from_fn(routes::tied_to_connection))
+            .wrap(routes::default_headers(None))
             .service(routes::metrics_resource())
     };
-    listen::serve(listener, 1, descriptors, app)
+    listen::serve(listener, 1, descriptors, None, app)
 }
 
 async fn store(

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// `http://localhost:PORT/` wherever the machine's own browser reaches the server by it.
-pub(super) fn page_url(addr: SocketAddr) -> String {
+/// `SCHEME://localhost:PORT/` wherever the machine's own browser reaches the server by it.
+pub(super) fn page_url(scheme: &str, addr: SocketAddr) -> String {
     let host = match addr.ip() {
         ip if ip.is_unspecified() || ip.is_loopback() => "localhost".to_owned(),
         IpAddr::V6(ip) => format!("[{ip}]"),
         IpAddr::V4(ip) => ip.to_string(),
     };
-    format!("http://{host}:{}/", addr.port())
+    format!("{scheme}://{host}:{}/", addr.port())
 }
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests {
             ("192.0.2.7:80", "http://192.0.2.7:80/"),
             ("[2001:db8::7]:80", "http://[2001:db8::7]:80/"),
         ] {
-            assert_eq!(page_url(addr.parse().unwrap()), url);
+            assert_eq!(page_url("http", addr.parse().unwrap()), url);
         }
     }
 }

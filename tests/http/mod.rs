@@ -12,3 +12,4 @@ mod page;
 mod resume;
 mod sockets;
 mod streaming;
+mod tls;

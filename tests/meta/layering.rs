@@ -143,8 +143,23 @@ fn vendor_types_stay_home() {
         ("azure_core", &["upstream/auth/"]),
         ("azure_identity", &["upstream/auth/"]),
         ("actix_tls", &["upstream/client.rs"]),
-        ("rustls", &["upstream/transport/"]),
-        ("tokio_rustls", &["upstream/transport/tls.rs"]),
+        (
+            "rustls",
+            &[
+                "upstream/transport/",
+                "connection/certificates.rs",
+                "cli/any_certificate.rs",
+                "cli/healthcheck.rs",
+            ],
+        ),
+        (
+            "tokio_rustls",
+            &[
+                "upstream/transport/tls.rs",
+                "connection/certificates.rs",
+                "server/",
+            ],
+        ),
         (
             "actix_web",
             &[

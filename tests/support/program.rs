@@ -92,7 +92,7 @@ impl Serving {
         let mut line = String::new();
         log.read_line(&mut line).unwrap();
         let port = line
-            .split("http://localhost:")
+            .split("://localhost:")
             .nth(1)
             .unwrap_or_else(|| panic!("{line}"));
         let port = port.split('/').next().unwrap().parse().unwrap();
