@@ -1,6 +1,11 @@
 //! Who may ask: the holders of access tokens, the users of a proxy that signs them in, or any client.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Once},
+};
+
+use log::warn;
 
 use super::{
     caller::{Caller, Network},
@@ -21,6 +26,8 @@ pub struct Access {
     user_header: Option<Box<str>>,
     proxies: Proxies,
     clock: Clock,
+    /// That a proxy seems to be missing in the settings is logged once.
+    hint: Once,
 }
 
 /// What a request says of its caller.
@@ -68,6 +75,7 @@ impl Access {
             user_header,
             proxies,
             clock,
+            hint: Once::new(),
         }
     }
 
@@ -140,6 +148,11 @@ impl Access {
     /// The network from which a client asks.
     #[must_use]
     pub fn network(&self, peer: IpAddr, forwarded: &[&str]) -> Network {
+        if !forwarded.is_empty() && !self.proxies.contain(peer) {
+            self.hint.call_once(|| {
+                warn!("X-Forwarded-For has come from a peer that TRUSTED_PROXIES does not list: all clients of that peer are one caller");
+            });
+        }
         Network::of(self.proxies.client(peer, forwarded))
     }
 }

@@ -6,6 +6,9 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use log::warn;
+use tokio::time::sleep;
+
 use super::{
     budget::{Budget, NotReserved, Reservation},
     caller::{Caller, Network},
@@ -22,6 +25,9 @@ const SIGN_INS_LIMIT: NonZeroU32 = positive(10);
 
 /// When a caller with too many running replies should ask again. One of them may end at any time.
 const PLACE_RETRY: Duration = Duration::from_secs(5);
+
+/// How often refusals are logged.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What callers have cost so far.
 #[derive(Debug)]
@@ -130,6 +136,22 @@ impl Costs {
             _place: place,
             reservation,
         })
+    }
+
+    /// Logs once a minute how many requests were refused, if any were. A line for each would let a caller
+    /// who is refused fill the log.
+    pub(super) async fn report(&self) {
+        let mut before = [0; Reason::ALL.len()];
+        loop {
+            sleep(REPORT_INTERVAL).await;
+            for (reason, before) in Reason::ALL.into_iter().zip(&mut before) {
+                let all = self.refusals.of(reason);
+                let new = all - std::mem::replace(before, all);
+                if new > 0 {
+                    warn!(reason = reason.name(), count = new; "requests refused");
+                }
+            }
+        }
     }
 
     /// How many requests were refused.

@@ -20,7 +20,7 @@ mod budget;
 mod costs;
 mod options;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use self::proxies::Proxies;
 pub use self::{
@@ -107,11 +107,13 @@ impl Guard {
         }
     }
 
-    /// Reloads the access tokens whenever their file changes, for as long as it is polled.
+    /// Reloads the access tokens whenever their file changes, and logs refusals, for as long as it is polled.
     pub async fn watch(&self) {
-        match self.access.tokens() {
-            Some(tokens) => std::sync::Arc::clone(tokens).watch().await,
-            None => std::future::pending().await,
-        }
+        let tokens = async {
+            if let Some(tokens) = self.access.tokens() {
+                Arc::clone(tokens).watch().await;
+            }
+        };
+        tokio::join!(tokens, self.costs.report());
     }
 }

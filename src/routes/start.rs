@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use log::info;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{problem::Problem, service::Service};
@@ -56,7 +57,11 @@ pub(super) async fn start(
                 accepted: asked.accepted,
                 on_end: OnEnd(Box::new(move |end| admission.settle(tokens(end)))),
             };
-            Ok(generation::start(service.store.clone(), upstream, ask).await?)
+            let started = generation::start(service.store.clone(), upstream, ask).await?;
+            if let (Started::New(log), Some(name)) = (&started, caller.name()) {
+                info!(reply = log.id().short().as_str(), caller = name; "reply accepted");
+            }
+            Ok(started)
         }
         // A repeated POST starts nothing, and so costs nothing.
         Err(refusal) => match idempotency {

@@ -3,6 +3,7 @@
 
 mod budget;
 mod callers;
+mod canary;
 mod gate;
 mod limits;
 mod session;
