@@ -5,4 +5,5 @@ mod files;
 mod imports;
 mod layering;
 mod links;
+mod operations;
 mod words;
