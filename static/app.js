@@ -4,7 +4,9 @@ import { Announcer } from "./announcer.js";
 import { Archive } from "./archive.js";
 import { Attention } from "./attention.js";
 import { Chat } from "./chat.js";
-import { find, make, write } from "./dom.js";
+import { connectDoctor } from "./doctor-dialog.js";
+import { find, write } from "./dom.js";
+import { connectLanguage } from "./language.js";
 import { showReadiness } from "./readiness.js";
 import { connectShortcuts } from "./shortcuts.js";
 import { connectSignIn } from "./sign-in.js";
@@ -12,7 +14,7 @@ import { Sidebar } from "./sidebar.js";
 import { Stage } from "./stage.js";
 import { Tab } from "./tab.js";
 import { connectTheme } from "./theme.js";
-import { chooseLanguage, fillIn, languages, words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 fillIn(document);
 document.documentElement.lang = words.lang;
@@ -35,6 +37,7 @@ connectStorageNotice();
 connectNavigation();
 connectLifecycle();
 connectShortcuts({ escape, newChat });
+connectDoctor();
 connectSignIn(() => chat.runs.checkConnections(true));
 showReadiness();
 // Unless the reader was faster.
@@ -105,15 +108,5 @@ function connectLifecycle() {
   });
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) chat.runs.checkConnections(true);
-  });
-}
-
-function connectLanguage() {
-  const choice = find("#language", HTMLSelectElement);
-  for (const { lang, name } of languages) choice.append(make("option", { value: lang, lang }, name));
-  choice.value = words.lang;
-  choice.addEventListener("change", () => {
-    chooseLanguage(choice.value);
-    location.reload();
   });
 }

@@ -9,6 +9,7 @@ mod cookie;
 mod asking;
 mod start;
 mod events;
+mod doctor;
 mod snapshot;
 mod replies;
 mod session;
@@ -73,6 +74,11 @@ pub fn configure(app: &mut web::ServiceConfig, page: &Page) {
     .service(
         web::resource("/v1/models/{name}")
             .route(web::get().to(openai::model))
+            .default_service(other_methods("GET")),
+    )
+    .service(
+        web::resource("/v1/doctor")
+            .route(web::get().to(doctor::examine))
             .default_service(other_methods("GET")),
     )
     .service(

@@ -115,6 +115,19 @@ export default {
   versionSpoken: (number, count) => `Fassung ${number} von ${count}`,
   againIn: (wait) => `Neuer Versuch möglich in ${wait}.`,
 
+  doctor: {
+    name: "Verbindung",
+    title: "Wie Texte ankommen",
+    listening: "Hört dem Server zu. Das dauert einige Sekunden…",
+    well: "Alles in Ordnung: Text kommt an, wie er gesendet wird.",
+    faults: "Etwas zwischen dieser Seite und dem Server stört.",
+    unreachable: "Der Server ist gerade nicht erreichbar.",
+    buffered: (wait) => `Ein Proxy oder ein Virenscanner hält Text zurück, bis zu ${wait}. nginx braucht „proxy_buffering off“, oder darf den Header „X-Accel-Buffering: no“ nicht übergehen.`,
+    compressed: (encoding) => `Ein Proxy komprimiert (${encoding}). Er sollte den Typ text/event-stream auslassen.`,
+    cut: (wait) => `Ein Proxy trennt die Verbindung nach ${wait} Stille. Erhöhe seine Frist (nginx: „proxy_read_timeout“), oder setze PING_SECONDS des Servers darunter.`,
+    headers: (names) => `Ein Proxy entfernt Header, die vor Speichern und Ändern schützen: ${names}.`,
+    six: "Diese Seite ist über HTTP/1.1 geladen. Das hat sechs Verbindungen für alle Tabs: jede laufende Antwort in einem sichtbaren Tab braucht eine. HTTP/2 hat diese Grenze nicht.",
+  },
   markdown: {
     code: "Code",
     codeIn: (language) => `Code: ${language}`,

@@ -114,6 +114,19 @@ export default {
   versionSpoken: (/** @type {number} */ number, /** @type {number} */ count) => `Version ${number} of ${count}`,
   againIn: (/** @type {string} */ wait) => `You can try again in ${wait}.`,
 
+  doctor: {
+    name: "Connection",
+    title: "How streams arrive",
+    listening: "Listening to the server. This takes some seconds…",
+    well: "All is well: text arrives as it is sent.",
+    faults: "Something between this page and the server disturbs streams.",
+    unreachable: "The server cannot be reached right now.",
+    buffered: (/** @type {string} */ wait) => `A proxy or an antivirus program holds text back, for up to ${wait}. nginx needs “proxy_buffering off”, or must not ignore the header “X-Accel-Buffering: no”.`,
+    compressed: (/** @type {string} */ encoding) => `A proxy compresses streams (${encoding}). It should leave out the type text/event-stream.`,
+    cut: (/** @type {string} */ wait) => `A proxy closes a stream after ${wait} of silence. Raise its timeout (nginx: “proxy_read_timeout”), or set PING_SECONDS of the server below that.`,
+    headers: (/** @type {string} */ names) => `A proxy takes headers away that keep others from storing or changing streams: ${names}.`,
+    six: "This page is loaded over HTTP/1.1, which has six connections for all tabs: each running reply in a visible tab uses one. HTTP/2 has no such limit.",
+  },
   markdown: {
     code: "Code",
     codeIn: (/** @type {string} */ language) => `Code: ${language}`,

@@ -3,6 +3,7 @@
 
 mod connections;
 mod contract;
+mod doctor;
 mod drain;
 mod formats;
 mod hostile;

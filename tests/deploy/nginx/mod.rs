@@ -4,6 +4,7 @@
 mod passing;
 mod several;
 mod source;
+mod wrong;
 
 use std::{
     fs,
@@ -133,13 +134,18 @@ impl Nginx {
     }
 
     fn end(&mut self) {
-        let pid = self.child.id().to_string();
-        // Killed outright, the first process would leave the others behind; and it misses a signal that
-        // comes while it starts.
-        while matches!(self.child.try_wait(), Ok(None)) {
-            let _ = Command::new("kill").args(["-TERM", &pid]).status();
-            std::thread::sleep(ASKED_AGAIN);
-        }
+        end(&mut self.child);
+    }
+}
+
+/// Ends the first process of an nginx, and with it the others.
+fn end(child: &mut Child) {
+    let pid = child.id().to_string();
+    // Killed outright, the first process would leave the others behind; and it misses a signal that
+    // comes while it starts.
+    while matches!(child.try_wait(), Ok(None)) {
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        std::thread::sleep(ASKED_AGAIN);
     }
 }
 
