@@ -39,7 +39,7 @@ fn choice(json: &RawValue) -> Result<WireChoice<'_>, LosesText> {
     Ok(WireChoice {
         index: choice.get("index").and_then(index),
         delta: choice.get("delta").map(delta).transpose()?,
-        message: choice.get("message").map(delta).transpose()?,
+        message: choice.get("message"),
         finish_reason: choice.get("finish_reason"),
         camel_case_reason: choice.get("finishReason"),
         finish_details: choice.get("finish_details"),
@@ -57,7 +57,7 @@ fn index(json: &RawValue) -> Option<u64> {
 }
 
 /// A delta, or a message in place of one: an object, or the text alone.
-fn delta(json: &RawValue) -> Result<WireDelta<'_>, LosesText> {
+pub(super) fn delta(json: &RawValue) -> Result<WireDelta<'_>, LosesText> {
     let Ok(delta) = Object::parse(json.get()) else {
         return Ok(WireDelta::of_parts(parts::read(json)?));
     };
@@ -69,10 +69,9 @@ fn delta(json: &RawValue) -> Result<WireDelta<'_>, LosesText> {
         // No server has been seen to put anything but text there, so that nothing is lost.
         parts.extend(parts::read(refusal).unwrap_or_default());
     }
-    Ok(WireDelta {
-        reasoning_content: delta.get("reasoning_content"),
-        reasoning: delta.get("reasoning"),
-        finish_reason: delta.get("finish_reason"),
-        ..WireDelta::of_parts(parts)
-    })
+    let mut read = WireDelta::of_parts(parts);
+    read.reasoning_content = delta.get("reasoning_content");
+    read.reasoning = delta.get("reasoning");
+    read.finish_reason = delta.get("finish_reason");
+    Ok(read)
 }

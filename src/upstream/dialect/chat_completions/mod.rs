@@ -28,7 +28,8 @@ pub(in crate::upstream) use self::request::Request;
 use self::{
     finish::Finish,
     message::Message,
-    wire::{WireChoice, WireChunk},
+    object::LosesText,
+    wire::{WireChoice, WireChunk, WireDelta},
 };
 use crate::{
     event::{ErrorCode, FinishReason},
@@ -211,22 +212,29 @@ impl Normalizer {
         }
         let (mut reasoning, mut text) = (None, None);
         if let Some(delta) = &mut choice.delta {
+            self.tell_part(delta.unknown_part());
             reasoning = delta.take_reasoning();
             text = delta.take_text();
-            self.tell_part(delta.unknown_part);
         }
-        match &mut choice.message {
+        match choice.message.map(message) {
             None => {
                 if text.is_some() {
                     self.message.add_delta();
                 }
             }
-            Some(message) => {
-                self.tell_part(message.unknown_part);
+            Some(Ok(mut message)) => {
+                self.tell_part(message.unknown_part());
+                if let Some(reason) = message.finish_reason {
+                    self.finish_with(reason, chunk, fault);
+                }
                 if self.message.is_empty() {
                     reasoning = reasoning.or_else(|| message.take_reasoning());
                 }
                 text = self.message.add(text, message.take_text());
+            }
+            Some(Err(LosesText)) => {
+                let cause = "the message has text of another type";
+                fault.get_or_insert(Fault::new(ErrorCode::UpstreamProtocol, cause));
             }
         }
         if let Some(text) = reasoning.and_then(|text| self.reasoning_surrogates.decode(text)) {
@@ -283,6 +291,11 @@ impl Normalizer {
             info!(kind:% = kind; "part of the content skipped");
         }
     }
+}
+
+/// Reads a message. Only the servers that send one have the cost of reading it apart.
+fn message(json: &RawValue) -> Result<WireDelta<'_>, LosesText> {
+    serde_json::from_str(json.get()).or_else(|_| loose::delta(json))
 }
 
 /// The fault that a chunk stands for, if it is an error.

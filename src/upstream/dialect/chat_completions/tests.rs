@@ -199,6 +199,8 @@ fn frames_that_would_lose_text_are_protocol_errors() {
         r#"{"choices":[{"delta":{"content":["part",7]}}]}"#,
         r#"{"choices":[{"delta":{"content":{"type":"text","text":7}}}]}"#,
         r#"{"choices":[{"delta":7}]}"#,
+        r#"{"choices":[{"message":7}]}"#,
+        r#"{"choices":[{"message":{"content":7}}]}"#,
         r#"{"choices":["text"]}"#,
         "{\"choices\":[]}\n{\"choices\":[",
     ] {

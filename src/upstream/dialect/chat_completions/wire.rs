@@ -74,9 +74,10 @@ pub(super) struct WireChoice<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow, default)]
     pub(super) delta: Option<WireDelta<'a>>,
-    /// What servers send that do not stream, or that send the whole text so far each time.
+    /// What servers send that do not stream, or that send the whole text so far each time: of the
+    /// form of a delta.
     #[serde(borrow, default)]
-    pub(super) message: Option<WireDelta<'a>>,
+    pub(super) message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "finishReason")]
@@ -94,13 +95,12 @@ pub(super) struct WireChoice<'a> {
 impl<'a> WireChoice<'a> {
     /// The finish reason, in each place where a server puts it.
     pub(super) fn finish_reasons(&self) -> impl Iterator<Item = &'a RawValue> {
-        let in_delta = |delta: &Option<WireDelta<'a>>| delta.as_ref()?.finish_reason;
+        let in_delta = || self.delta.as_ref()?.finish_reason;
         [
             self.finish_reason,
             self.camel_case_reason,
             self.finish_details,
-            in_delta(&self.delta),
-            in_delta(&self.message),
+            in_delta(),
         ]
         .into_iter()
         .flatten()
@@ -120,23 +120,34 @@ pub(super) struct WireDelta<'a> {
     pub(super) reasoning: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Option<&'a RawValue>,
-    /// Reasoning in parts of the content.
+    /// What parts of the content hold beside text. In a box, because it is rare, and every delta would
+    /// have room for it.
     #[serde(skip)]
-    pub(super) thinking: Option<WireText>,
-    /// The kind of a part of the content that is neither text nor reasoning.
-    #[serde(skip)]
-    pub(super) unknown_part: Option<Word>,
+    beside_text: Option<Box<BesideText>>,
+}
+
+/// What parts of a content hold beside text.
+struct BesideText {
+    thinking: WireText,
+    unknown_part: Option<Word>,
 }
 
 impl WireDelta<'_> {
     pub(super) fn of_parts(parts: Parts) -> Self {
-        let text = |bytes: Vec<u8>| (!bytes.is_empty()).then_some(WireText(bytes));
-        Self {
-            content: text(parts.text),
-            thinking: text(parts.thinking),
+        let beside_text = BesideText {
+            thinking: WireText(parts.thinking),
             unknown_part: parts.unknown,
+        };
+        Self {
+            content: Some(WireText(parts.text)),
+            beside_text: Some(Box::new(beside_text)),
             ..Self::default()
         }
+    }
+
+    /// The kind of a part of the content that is neither text nor reasoning.
+    pub(super) fn unknown_part(&self) -> Option<Word> {
+        self.beside_text.as_ref()?.unknown_part
     }
 
     /// The text. A refusal is the model's own text in place of an answer.
@@ -156,7 +167,8 @@ impl WireDelta<'_> {
             .into_iter()
             .flatten()
             .find_map(|json| serde_json::from_str(json.get()).ok());
-        let WireText(text) = named.or_else(|| self.thinking.take())?;
+        let in_parts = || Some(self.beside_text.take()?.thinking);
+        let WireText(text) = named.or_else(in_parts)?;
         (!text.is_empty()).then_some(text)
     }
 }
