@@ -7,7 +7,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{ChatError, ChatRequest, MESSAGE_LIMIT, Message, Place, Role, object};
+use super::{
+    error::{ChatError, Place},
+    message::{MESSAGE_LIMIT, Message, Role},
+    object::object,
+    request::ChatRequest,
+};
 
 /// Fields whose absence changes the answer, but not its meaning.
 const LEFT_OUT: [&str; 18] = [

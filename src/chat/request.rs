@@ -1,161 +1,25 @@
-//! What callers ask for: the body of `POST /v1/replies`, parsed and validated.
+//! The body of `POST /v1/replies`, parsed and validated.
 //!
 //! A [`ChatRequest`] exists only if it is valid: at least one message, none blank, the last one the
 //! user's. It never holds a system prompt, so no caller can replace ours. This module knows nothing
 //! of HTTP or of the format that upstream expects.
 
-pub mod completions;
-mod strict_json;
+use std::time::Duration;
 
-use std::{fmt, time::Duration};
-
-use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use self::strict_json::Strict;
-
-/// The most messages in one request. Stops a body of a hundred thousand tiny messages, each of
-/// which would cost tokens upstream.
-pub const MESSAGE_LIMIT: usize = 64;
-
-/// The author of a message. There is no system role: the system prompt belongs to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The person who asks.
-    User,
-    /// The model, in an earlier reply.
-    Assistant,
-}
-
-/// One message of the conversation.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-pub struct Message {
-    /// Who wrote it.
-    pub role: Role,
-    /// The text; not blank.
-    pub content: String,
-}
-
-/// Shows only the length: prompts never reach a log.
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Message({:?}, {} bytes)", self.role, self.content.len())
-    }
-}
+use super::{
+    error::{ChatError, Place},
+    message::{MESSAGE_LIMIT, Message, Role},
+    object::object,
+};
 
 /// A valid request for a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatRequest {
     messages: Vec<Message>,
     idle_reader: Option<Duration>,
-}
-
-/// Why a body is not a valid request. Callers see these texts; none of them repeats the body.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChatError {
-    /// Not JSON.
-    #[error("The body is not valid JSON: see line {line}, column {column}.")]
-    NotJson {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// JSON in which an object has a field twice.
-    #[error("The body has a field twice: see line {line}, column {column}.")]
-    RepeatedField {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// JSON, but not an object.
-    #[error("The body must be a JSON object.")]
-    NotAnObject,
-    /// Both `prompt` and `messages`, or neither.
-    #[error("Send either \"prompt\" or \"messages\", not both.")]
-    NotOneOfPromptAndMessages,
-    /// A field that is not part of the contract.
-    #[error("{0} has an unknown field; only {1} are allowed.")]
-    UnknownField(Place, &'static str),
-    /// A value of the wrong type.
-    #[error("{0} must be {1}.")]
-    WrongType(Place, &'static str),
-    /// Nothing but white space.
-    #[error("{0} must not be blank.")]
-    Blank(Place),
-    /// `messages` is `[]`.
-    #[error("\"messages\" must hold at least one message.")]
-    NoMessages,
-    /// The last message is the assistant's.
-    #[error("The last message must be the user's.")]
-    LastIsNotTheUsers,
-    /// More than [`MESSAGE_LIMIT`].
-    #[error("\"messages\" holds {0} messages; the most is {MESSAGE_LIMIT}.")]
-    TooManyMessages(usize),
-    /// A field of another API that asks for what this server does not have.
-    #[error("{0} is not supported here.")]
-    Unsupported(Place),
-}
-
-impl ChatError {
-    /// The part of the body that is wrong, such as `messages[2].content`, where it has a name.
-    #[must_use]
-    pub fn param(&self) -> Option<String> {
-        let place = match self {
-            Self::NotJson { .. }
-            | Self::RepeatedField { .. }
-            | Self::NotAnObject
-            | Self::NotOneOfPromptAndMessages => return None,
-            Self::NoMessages | Self::LastIsNotTheUsers | Self::TooManyMessages(_) => {
-                &Place::Messages
-            }
-            Self::UnknownField(place, _)
-            | Self::WrongType(place, _)
-            | Self::Blank(place)
-            | Self::Unsupported(place) => place,
-        };
-        let name = place.to_string();
-        Some(name.trim_matches('"').to_owned()).filter(|_| *place != Place::Body)
-    }
-}
-
-/// The part of the body that is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The body itself.
-    Body,
-    /// The field `prompt`.
-    Prompt,
-    /// The field `messages`.
-    Messages,
-    /// The field `idle_reader_seconds`.
-    IdleReader,
-    /// One message.
-    Message(usize),
-    /// One message's role.
-    Role(usize),
-    /// One message's content.
-    Content(usize),
-    /// Another field of the body.
-    Field(&'static str),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body => f.write_str("The body"),
-            Self::Prompt => f.write_str("\"prompt\""),
-            Self::Messages => f.write_str("\"messages\""),
-            Self::IdleReader => f.write_str("\"idle_reader_seconds\""),
-            Self::Message(n) => write!(f, "\"messages[{n}]\""),
-            Self::Role(n) => write!(f, "\"messages[{n}].role\""),
-            Self::Content(n) => write!(f, "\"messages[{n}].content\""),
-            Self::Field(name) => write!(f, "\"{name}\""),
-        }
-    }
 }
 
 impl ChatRequest {
@@ -196,7 +60,10 @@ impl ChatRequest {
     }
 
     /// A request of messages that are each valid.
-    fn of(messages: Vec<Message>, idle_reader: Option<Duration>) -> Result<Self, ChatError> {
+    pub(super) fn of(
+        messages: Vec<Message>,
+        idle_reader: Option<Duration>,
+    ) -> Result<Self, ChatError> {
         match messages.last() {
             None => Err(ChatError::NoMessages),
             Some(Message {
@@ -258,22 +125,6 @@ impl ChatRequest {
             hash.update(message.content.as_bytes());
         }
         hash.finalize().into()
-    }
-}
-
-fn object(body: &[u8]) -> Result<Map<String, Value>, ChatError> {
-    let Strict(value) = serde_json::from_slice(body).map_err(|error: serde_json::Error| {
-        let (line, column) = (error.line(), error.column());
-        // Any value will do, so this is the only thing that can be wrong with the data itself.
-        if error.is_data() {
-            ChatError::RepeatedField { line, column }
-        } else {
-            ChatError::NotJson { line, column }
-        }
-    })?;
-    match value {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(ChatError::NotAnObject),
     }
 }
 
