@@ -8,8 +8,10 @@ pub mod chat_completions;
 mod content_filter;
 pub mod error_object;
 mod model_names;
+mod repair;
 pub mod responses;
 mod surrogates;
+mod usage;
 
 use bytes::Bytes;
 

@@ -13,9 +13,7 @@ mod loose;
 mod message;
 mod object;
 mod parts;
-mod repair;
 mod request;
-mod usage;
 mod wire;
 
 #[cfg(test)]
@@ -36,8 +34,8 @@ use crate::{
     upstream::{
         chunk::{Chunk, Progress},
         dialect::{
-            content_filter::retracts, error_object, model_names::ModelNames,
-            surrogates::SurrogateDecoder,
+            content_filter::retracts, error_object, model_names::ModelNames, repair,
+            surrogates::SurrogateDecoder, usage,
         },
         fault::Fault,
         secrets::Secrets,

@@ -30,6 +30,7 @@ use crate::{
         dialect::{
             error_object,
             model_names::ModelNames,
+            repair,
             surrogates::{SurrogateDecoder, WireText, decoded},
         },
         fault::Fault,
@@ -98,22 +99,38 @@ impl Normalizer {
         if data.trim().is_empty() {
             return Ok(Progress::More);
         }
-        let wire = match WireEvent::parse(data) {
-            Ok(wire) => wire,
+        match WireEvent::parse(data) {
+            Ok(wire) => self.read_event(event, &wire, data, chunks),
             // Another protocol's event, such as a gateway's sign of life.
             Err(_) if !matters(event) => {
                 chunks.push(Chunk::default());
-                return Ok(Progress::More);
+                Ok(Progress::More)
             }
-            Err(fault) => return Err(fault),
-        };
+            // Where a repair does not help, the position of the first mistake is the one to tell.
+            Err(fault) => match repair::without_non_numbers(data) {
+                Some(data) => {
+                    let wire = WireEvent::parse(&data).map_err(|_| fault)?;
+                    self.read_event(event, &wire, &data, chunks)
+                }
+                None => Err(fault),
+            },
+        }
+    }
+
+    fn read_event(
+        &mut self,
+        event: &str,
+        wire: &WireEvent<'_>,
+        data: &str,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<Progress, Fault> {
         let kind = wire.kind.and_then(unquoted).unwrap_or(event);
-        if let Some(fault) = reported(kind, &wire, data) {
+        if let Some(fault) = reported(kind, wire, data) {
             return Err(fault);
         }
         let mut chunk = Chunk::default();
         let read = match self.stage {
-            Stage::Open => self.take(kind, &wire, &mut chunk),
+            Stage::Open => self.take(kind, wire, &mut chunk),
             Stage::Failed => Ok(Progress::More),
         };
         chunks.push(chunk);

@@ -163,6 +163,16 @@ fn usage_has_the_names_of_chat_completions() {
 }
 
 #[test]
+fn counts_as_strings_and_figures_that_are_no_numbers_lose_nothing() {
+    let data = r#"{"type":"response.completed","response":{"output":[],"top_p":NaN,"usage":{"input_tokens":"3","output_tokens":4.0}}}"#;
+    let mut chunks = Vec::new();
+    let read = Normalizer::default().read("", data, &mut chunks);
+    assert_eq!(read, Ok(Progress::Ended));
+    assert_eq!(chunks[0].finish, Some(FinishReason::Stop));
+    assert_eq!(chunks[0].usage.as_ref().unwrap().total_tokens, 7);
+}
+
+#[test]
 fn the_reason_for_an_incomplete_response_is_the_finish_reason() {
     for (reason, finish) in [
         ("max_output_tokens", FinishReason::Length),

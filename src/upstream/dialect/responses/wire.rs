@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    event::{CompletionTokensDetails, ErrorCode, PromptTokensDetails, Usage},
-    upstream::{cause::Cause, fault::Fault},
+    event::{ErrorCode, Usage},
+    upstream::{cause::Cause, dialect::usage, fault::Fault},
 };
 
 /// An event of the stream. Raw fields are parsed lazily and may hold any JSON type.
@@ -115,24 +115,7 @@ impl<'a> WireResponse<'a> {
 
     /// The token counts, under the names that Chat Completions has for them.
     pub(super) fn usage(&self) -> Option<Usage> {
-        #[derive(Deserialize)]
-        struct Wire {
-            input_tokens: u64,
-            output_tokens: u64,
-            total_tokens: Option<u64>,
-            input_tokens_details: Option<PromptTokensDetails>,
-            output_tokens_details: Option<CompletionTokensDetails>,
-        }
-        let wire: Wire = parsed(self.usage)?;
-        Some(Usage {
-            prompt_tokens: wire.input_tokens,
-            completion_tokens: wire.output_tokens,
-            total_tokens: wire
-                .total_tokens
-                .unwrap_or(wire.input_tokens.saturating_add(wire.output_tokens)),
-            prompt_tokens_details: wire.input_tokens_details,
-            completion_tokens_details: wire.output_tokens_details,
-        })
+        self.usage.and_then(usage::read)
     }
 
     /// The items of the output.

@@ -1,4 +1,5 @@
-//! Token counts. Some servers write them as strings or with a fraction, or leave the sum out.
+//! Token counts, by the names of either API. Some servers write them as strings or with a fraction, or
+//! leave the sum out.
 
 use serde_json::{Value, value::RawValue};
 
@@ -11,12 +12,17 @@ pub(super) fn read(json: &RawValue) -> Option<Usage> {
 }
 
 fn unusual(usage: &Value) -> Option<Usage> {
-    let prompt_tokens = count(&usage["prompt_tokens"])?;
-    let completion_tokens = count(&usage["completion_tokens"])?;
+    let either = |chat: &str, responses: &str| {
+        let named = |name: &str| Some(&usage[name]).filter(|value| !value.is_null());
+        named(chat).or(named(responses)).unwrap_or(&Value::Null)
+    };
+    let prompt_tokens = count(either("prompt_tokens", "input_tokens"))?;
+    let completion_tokens = count(either("completion_tokens", "output_tokens"))?;
     let total = count(&usage["total_tokens"]);
-    let detail = |details: &str, name: &str| count(&usage[details][name]);
-    let cached_tokens = detail("prompt_tokens_details", "cached_tokens");
-    let reasoning_tokens = detail("completion_tokens_details", "reasoning_tokens");
+    let prompt_details = either("prompt_tokens_details", "input_tokens_details");
+    let completion_details = either("completion_tokens_details", "output_tokens_details");
+    let cached_tokens = count(&prompt_details["cached_tokens"]);
+    let reasoning_tokens = count(&completion_details["reasoning_tokens"]);
     Some(Usage {
         prompt_tokens,
         completion_tokens,
@@ -64,6 +70,7 @@ mod tests {
             r#"{"prompt_tokens":"3","completion_tokens":"4","total_tokens":"7"}"#,
             r#"{"prompt_tokens":3.0,"completion_tokens":4e0,"total_tokens":7}"#,
             r#"{"prompt_tokens":3,"completion_tokens":4}"#,
+            r#"{"input_tokens":3,"output_tokens":"4","total_tokens":7}"#,
             r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":null}"#,
             r#"{"prompt_tokens":1,"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}"#,
             r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":"2"}}"#,
