@@ -20,20 +20,21 @@
 //! | module | what | uses |
 //! |---|---|---|
 //! | `event` | the contract: events, their numbers, names and bytes | |
+//! | `context` | the request that a task works for: its id and trace | |
 //! | `chat` | the body of a POST, validated | |
 //! | `tokens` | estimates how many tokens a text has | |
 //! | `metrics` | figures for Prometheus | |
 //! | `idle_timer` | reports that nothing has happened for a while | |
-//! | `logging` | the log, without secrets | |
+//! | `logging` | the log, without secrets | `context` |
 //! | `connection` | the connections of clients: deadlines, count, certificates | |
 //! | `simulator` | Azure OpenAI on a loopback port: the default upstream | |
-//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `event`, `metrics`, `tokens` |
+//! | `upstream` | Azure OpenAI: a conversation out, chunks in | `chat`, `context`, `event`, `metrics`, `tokens` |
 //! | `store` | the logs of all replies, shared with other replicas over Redis | `event` |
 //! | `guard` | who may ask, from where, and what it may cost | `store` |
 //! | `shutdown` | the sequence from the request to exit until the workers stop | `store` |
-//! | `generation` | one reply, from upstream to its log | `chat`, `event`, `idle_timer`, `metrics`, `store`, `tokens`, `upstream` |
+//! | `generation` | one reply, from upstream to its log | `chat`, `context`, `event`, `idle_timer`, `metrics`, `store`, `tokens`, `upstream` |
 //! | `viewer` | one response body, from a log to its client | `event`, `idle_timer`, `metrics`, `shutdown`, `store` |
-//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `event`, `generation`, `guard`, `metrics`, `shutdown`, `store`, `upstream`, `viewer` |
+//! | `routes` | the HTTP interface: extract, call, answer | `chat`, `connection`, `context`, `event`, `generation`, `guard`, `metrics`, `shutdown`, `store`, `upstream`, `viewer` |
 //! | `config` | all settings, checked, as the options of the components | `connection`, `generation`, `guard`, `logging`, `store`, `upstream` |
 //! | `server` | wiring | `config`, `connection`, `guard`, `routes`, `shutdown`, `simulator`, `store`, `upstream` |
 //! | `check` | sends a short prompt to each deployment, and reports what is wrong | `chat`, `config`, `event`, `upstream` |
@@ -42,6 +43,7 @@
 #![deny(clippy::large_futures)]
 
 pub mod event;
+pub mod context;
 pub mod chat;
 pub mod tokens;
 pub mod metrics;

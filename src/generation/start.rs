@@ -11,6 +11,7 @@ use tokio::{
 use super::{limits::Limits, run::OnEnd, supervise::supervise};
 use crate::{
     chat::ChatRequest,
+    context,
     store::{CreateError, Created, Log, Owner, Request, Store},
     upstream::Upstream,
 };
@@ -90,7 +91,7 @@ pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Sta
     } = ask;
     let limits = limits.with_idle_reader(request.idle_reader());
     let (answer, answered) = oneshot::channel();
-    spawn_local(async move {
+    spawn_local(context::inherited(async move {
         let created = store.create(owner, idempotency).await;
         drop(store);
         let (started, writer) = match created {
@@ -107,7 +108,7 @@ pub async fn start(store: Store, upstream: Rc<Upstream>, ask: Ask) -> Result<Sta
             let request = (request, memory);
             supervise(&upstream, writer, request, &limits, accepted, on_end).await;
         }
-    });
+    }));
     let started = answered.await.map_err(|_| StartError::Panicked)?;
     Ok(started?)
 }

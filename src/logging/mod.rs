@@ -1,5 +1,7 @@
 //! The log: one line an event on standard error, as text or as JSON, without secrets.
 //!
+//! A line that a request has caused ends with the request's id.
+//!
 //! A caller that logs never waits for standard error: a thread of its own writes, and what finds its queue
 //! full is dropped and counted.
 //!
@@ -24,6 +26,7 @@ use log::{
 use serde_json::json;
 
 use self::queue::Queue;
+use crate::context;
 
 /// How long the end of the program waits for the last lines, in case standard error takes no more.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -140,6 +143,9 @@ fn text_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         .key_values()
         .visit(&mut Pairs(out))
         .map_err(io::Error::other)?;
+    if let Some(context) = context::current() {
+        write!(out, " request={}", context.id())?;
+    }
     writeln!(out)
 }
 
@@ -171,6 +177,9 @@ fn json_line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     });
     if let Some(fields) = line.as_object_mut() {
         fields.append(&mut pairs.0);
+        if let Some(context) = context::current() {
+            fields.insert("request".to_owned(), context.id().into());
+        }
     }
     writeln!(out, "{line}")
 }

@@ -118,8 +118,10 @@ pub fn cors(origins: &Origins) -> Condition<Cors> {
             "content-type",
             "idempotency-key",
             "last-event-id",
+            "traceparent",
+            "x-request-id",
         ])
-        .expose_headers(["location", "retry-after"])
+        .expose_headers(["location", "retry-after", "x-request-id"])
         .supports_credentials()
         .max_age(PREFLIGHT_SECONDS);
     Condition::new(any, cors)

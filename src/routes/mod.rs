@@ -16,6 +16,7 @@ mod session;
 mod openai;
 mod health;
 mod metrics;
+mod identity;
 mod page;
 mod middleware;
 mod gate;
@@ -28,6 +29,7 @@ pub use self::{
     body::Bodies,
     connection::tied_to_connection,
     gate::{LocalAddress, cors, gate},
+    identity::identified,
     metrics::metrics_resource,
     middleware::{default_headers, problems_only},
     openai::openai_errors,

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::{
     chat::{ChatError, MESSAGE_LIMIT},
+    context::{self, Context},
     generation::StartError,
     guard::{NotAdmitted, Reason, Refusal},
     metrics,
@@ -337,6 +338,8 @@ struct ProblemBody<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 impl ResponseError for Problem {
@@ -364,6 +367,7 @@ impl ResponseError for Problem {
         if let Some(methods) = self.allow {
             response.insert_header((ALLOW, methods));
         }
+        let context = context::current();
         let body = ProblemBody {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or_default(),
@@ -371,6 +375,7 @@ impl ResponseError for Problem {
             code: self.code,
             detail: &self.detail,
             retry_after_ms: self.retry_after_seconds.map(|seconds| seconds * 1000),
+            request_id: context.as_deref().map(Context::id),
         };
         let mut response = match serde_json::to_vec(&body) {
             Ok(body) => response.body(body),

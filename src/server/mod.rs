@@ -125,6 +125,7 @@ impl Server {
                 .wrap(from_fn(routes::tied_to_connection))
                 .wrap(routes::default_headers(hsts))
                 .wrap(from_fn(routes::openai_errors))
+                .wrap(from_fn(routes::identified))
                 .configure(|app| routes::configure(app, &page))
         };
         let certificates = config

@@ -34,7 +34,7 @@ use super::{
     secrets::{RequestId, Secrets},
     transport::Network,
 };
-use crate::{chat::ChatRequest, event::ErrorCode, metrics};
+use crate::{chat::ChatRequest, context, event::ErrorCode, metrics};
 
 /// How long a reply waits after this process had no file descriptor for its connection.
 const DESCRIPTORS_PAUSE: Duration = Duration::from_millis(250);
@@ -263,7 +263,10 @@ impl Deployment {
             (ACCEPT, HeaderValue::from_static("text/event-stream")),
             (USER_AGENT, HeaderValue::from_static(agent)),
         ];
-        let headers = headers.into_iter().chain(authorization);
+        let trace = context::current()
+            .and_then(|context| HeaderValue::from_str(context.trace()?).ok())
+            .map(|trace| (HeaderName::from_static("traceparent"), trace));
+        let headers = headers.into_iter().chain(authorization).chain(trace);
         let url = self.endpoint.url(api).as_str();
         let sent = self.client.send(Method::POST, url, headers, body);
         match tokio::time::timeout(self.first_byte, sent).await {

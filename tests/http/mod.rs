@@ -5,6 +5,7 @@ mod connections;
 mod contract;
 mod doctor;
 mod drain;
+mod identity;
 mod formats;
 mod hostile;
 mod lifetime;
