@@ -47,7 +47,7 @@ fn identify(request: &HttpRequest, guard: &Guard) -> Result<Caller, Problem> {
         forwarded: &forwarded(request),
         user: user_header.and_then(|name| only(headers, &name)),
         authorization: only(headers, &header::AUTHORIZATION),
-        session: cookie::session(headers),
+        session: cookie::session(request),
     });
     if caller == Err(Unauthorized::Invalid) {
         count_sign_in(request, guard)?;

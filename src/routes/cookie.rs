@@ -3,18 +3,18 @@
 //! Browsers accept a cookie with the prefix `__Host-` only over TLS, and from this very host. On the loopback
 //! interface there is no TLS, and no other host either.
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, http::header};
 
-use super::extract::only;
+use super::extract::host;
 use crate::guard::{HostName, SESSION_TTL};
 
 const NAME: &str = "__Host-rasta-session";
 const LOOPBACK_NAME: &str = "rasta-session";
 
 /// The session in a request.
-pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
-    let (name, _) = form(headers);
-    let values = headers.get_all(header::COOKIE);
+pub(super) fn session(request: &HttpRequest) -> Option<&str> {
+    let (name, _) = form(request);
+    let values = request.headers().get_all(header::COOKIE);
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
@@ -24,21 +24,21 @@ pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Gives a session to the browser.
-pub(super) fn set(headers: &HeaderMap, session: &str) -> String {
-    let (name, secure) = form(headers);
+pub(super) fn set(request: &HttpRequest, session: &str) -> String {
+    let (name, secure) = form(request);
     let age = SESSION_TTL.as_secs();
     format!("{name}={session}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Takes the session from the browser.
-pub(super) fn removed(headers: &HeaderMap) -> String {
-    let (name, secure) = form(headers);
+pub(super) fn removed(request: &HttpRequest) -> String {
+    let (name, secure) = form(request);
     format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// The name, and what makes the browser send it over TLS only.
-fn form(headers: &HeaderMap) -> (&'static str, &'static str) {
-    let host = only(headers, &header::HOST).and_then(HostName::parse);
+fn form(request: &HttpRequest) -> (&'static str, &'static str) {
+    let host = host(request).and_then(HostName::parse);
     if host.is_some_and(|host| host.is_loopback()) {
         (LOOPBACK_NAME, "")
     } else {
@@ -52,10 +52,9 @@ mod tests {
 
     use super::*;
 
-    fn headers(host: &str, cookie: &str) -> HeaderMap {
+    fn request(host: &str, cookie: &str) -> HttpRequest {
         let request = TestRequest::default().insert_header(("host", host));
-        let request = request.insert_header(("cookie", cookie));
-        request.to_http_request().headers().clone()
+        request.insert_header(("cookie", cookie)).to_http_request()
     }
 
     #[test]
@@ -70,9 +69,9 @@ mod tests {
             ("chat.example.com", "x__Host-rasta-session=s", None),
             ("chat.example.com", "", None),
         ] {
-            assert_eq!(session(&headers(host, cookie)), expected, "{host} {cookie}");
+            assert_eq!(session(&request(host, cookie)), expected, "{host} {cookie}");
         }
-        let on = |host| set(&headers(host, ""), "s");
+        let on = |host| set(&request(host, ""), "s");
         assert_eq!(
             on("chat.example.com"),
             "__Host-rasta-session=s; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict; Secure"
@@ -81,5 +80,19 @@ mod tests {
             on("localhost"),
             "rasta-session=s; Path=/; Max-Age=86400; HttpOnly; SameSite=Strict"
         );
+    }
+
+    #[test]
+    fn over_http_2_the_name_is_in_the_url() {
+        for (url, name) in [
+            ("https://localhost:8443/v1/session", "rasta-session=s;"),
+            (
+                "https://chat.example.com/v1/session",
+                "__Host-rasta-session=s;",
+            ),
+        ] {
+            let request = TestRequest::with_uri(url).to_http_request();
+            assert!(set(&request, "s").starts_with(name), "{url}");
+        }
     }
 }

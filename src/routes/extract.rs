@@ -3,7 +3,10 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{self, Accept, Header as _, HeaderMap, HeaderName},
+    http::{
+        header::{self, Accept, Header as _, HeaderMap, HeaderName},
+        uri::Authority,
+    },
 };
 
 use super::problem::{Code, Problem};
@@ -70,6 +73,12 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
     let first = values.next()?;
     let text = std::str::from_utf8(first.as_bytes()).unwrap_or_default();
     Some(if values.next().is_none() { text } else { "" })
+}
+
+/// The name by which the server is asked: in `Host`, or over HTTP/2 in the URL.
+pub(super) fn host(request: &HttpRequest) -> Option<&str> {
+    let in_url = || request.uri().authority().map(Authority::as_str);
+    only(request.headers(), &header::HOST).or_else(in_url)
 }
 
 /// A format of the events of a reply, by name.

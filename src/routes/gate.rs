@@ -18,7 +18,7 @@ use actix_web::{
 };
 
 use super::{
-    extract::only,
+    extract::{host, only},
     problem::{Code, Problem},
     service::Service,
 };
@@ -70,7 +70,7 @@ fn check(request: &ServiceRequest, guard: &Guard) -> Result<(), Problem> {
     let source = Source {
         origin: only(headers, &header::ORIGIN),
         site: only(headers, &HeaderName::from_static("sec-fetch-site")),
-        host: only(headers, &header::HOST),
+        host: host(request.request()),
     };
     if changes_nothing || guard.origins().admit(source) {
         Ok(())

@@ -4,7 +4,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::header::{self, HeaderMap},
+    http::header,
     web::{self, Payload},
 };
 use actix_web_lab::header::{CacheControl, CacheDirective};
@@ -48,7 +48,7 @@ pub(super) async fn sign_in(
         return Err(Problem::not_found());
     }
     let opened = access.sign_in(&token)?;
-    let cookie = cookie::set(request.headers(), &opened.session);
+    let cookie = cookie::set(&request, &opened.session);
     Ok(with(HttpResponse::Ok(), cookie).json(Session {
         name: Some(&opened.name),
     }))
@@ -67,8 +67,7 @@ pub(super) async fn show(Asking(caller): Asking) -> Result<HttpResponse, Problem
 
 /// Signs out: the browser forgets the cookie.
 pub(super) async fn sign_out(request: HttpRequest) -> HttpResponse {
-    let headers: &HeaderMap = request.headers();
-    with(HttpResponse::NoContent(), cookie::removed(headers)).finish()
+    with(HttpResponse::NoContent(), cookie::removed(&request)).finish()
 }
 
 fn with(response: HttpResponseBuilder, cookie: String) -> HttpResponseBuilder {
