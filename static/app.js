@@ -1,5 +1,6 @@
 /** The page: creates its parts and connects them with each other and with the browser. */
 
+import { connectAddress, showAddress } from "./address.js";
 import { Announcer } from "./announcer.js";
 import { Archive } from "./archive.js";
 import { Attention } from "./attention.js";
@@ -29,7 +30,7 @@ const stage = new Stage(chat);
 const sidebar = new Sidebar(archive, chat);
 chat.connect(stage);
 chat.onchange = () => {
-  showAddress();
+  showAddress(chat);
   sidebar.refresh();
 };
 
@@ -40,23 +41,7 @@ connectShortcuts({ escape, newChat });
 connectDoctor();
 connectSignIn(() => chat.runs.checkConnections(true));
 showReadiness();
-// Unless the reader was faster.
-idFromAddress().then((id) => {
-  if (chat.lastPrompt === "") chat.open(id);
-});
-
-/** The conversation that the address names, else the newest one. */
-async function idFromAddress() {
-  const named = /^#c=([0-9a-f]{32})$/.exec(location.hash)?.[1];
-  if (named || location.hash === "#new") return named ?? null;
-  return (await archive.list())[0]?.id ?? null;
-}
-
-/** Names the shown conversation in the address, so that a reload and a bookmark lead to it. */
-function showAddress() {
-  const address = chat.lastPrompt === "" ? location.hash : `#c=${chat.id}`;
-  if (location.hash !== address) history.replaceState(null, "", address);
-}
+connectAddress(chat, archive);
 
 /** Shows an empty conversation, if there is room for one. */
 async function newChat() {
@@ -78,7 +63,6 @@ function escape() {
 
 function connectNavigation() {
   for (const button of document.querySelectorAll(".new-chat")) button.addEventListener("click", newChat);
-  addEventListener("hashchange", async () => chat.open(await idFromAddress()));
 }
 
 /** Says that conversations do not survive the page, at its start or later. */

@@ -83,9 +83,10 @@ export class Archive {
    * @param {Conversation} conversation
    * @param {Exchange} exchange
    */
-  save({ meta }, exchange) {
+  async save({ meta }, exchange) {
+    if (meta.watched) return;
     const stored = { ...exchange, conversation: meta.id };
-    return this.#write(
+    await this.#write(
       ["conversations", "exchanges"],
       (store) => {
         store("conversations").put(meta);

@@ -77,7 +77,18 @@ export class Chat {
     this.keepPlace();
     const shown = this.runs.of(id)[0]?.conversation;
     const found = shown ?? (id === null ? null : await this.#parts.archive.load(id));
-    this.#conversation = found ?? new Conversation();
+    this.#enter(found ?? new Conversation());
+  }
+
+  /** Shows a reply that another browser has started, read-only. @param {string} reply */
+  watch(reply) {
+    this.keepPlace();
+    this.#enter(Conversation.watching(reply, words.watching));
+  }
+
+  /** @param {Conversation} conversation */
+  #enter(conversation) {
+    this.#conversation = conversation;
     this.#stage?.clear();
     this.#resume(true);
     this.#show();
@@ -101,9 +112,9 @@ export class Chat {
     this.#start(this.#conversation.add(prompt, parent));
   }
 
-  /** Asks the server to stop the shown reply. */
+  /** Asks the server to stop the shown reply, unless it is another browser's. */
   stop() {
-    this.run?.stop();
+    if (!this.#conversation.meta.watched) this.run?.stop();
   }
 
   /** Saves what the next visit needs. */

@@ -34,6 +34,19 @@ export class Conversation {
     this.exchanges = exchanges;
   }
 
+  /**
+   * A conversation that only shows one reply of the server's.
+   *
+   * @param {string} reply
+   * @param {string} title
+   */
+  static watching(reply, title) {
+    const watched = new Conversation({ ...newMeta(), title, watched: true });
+    const self = `/v1/replies/${reply}`;
+    Object.assign(watched.add("", null), { id: reply, self, events: `${self}/events` });
+    return watched;
+  }
+
   get id() {
     return this.meta.id;
   }

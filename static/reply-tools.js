@@ -46,6 +46,8 @@ export class ReplyTools {
     this.#wait = find(".wait", HTMLElement, article);
     this.#copy = find(".tools .copy", HTMLButtonElement, article);
     this.#copy.addEventListener("click", () => this.#copyText());
+    const watch = find(".tools .watch", HTMLButtonElement, article);
+    watch.addEventListener("click", () => actions.copy(`${location.origin}/#watch=${exchange.id}`).then((done) => done && say(watch)));
     find(".tools .previous", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, -1));
     find(".tools .next", HTMLButtonElement, article).addEventListener("click", () => actions.version(exchange, 1));
   }
@@ -134,7 +136,14 @@ export class ReplyTools {
   async #copyText() {
     const { before, text } = this.#exchange;
     if (!(await this.#actions.copy(before + text))) return;
-    write(this.#copy, words.actions.copied);
-    setTimeout(() => write(this.#copy, words.actions.copy), COPIED_SHOWN_MS);
+    say(this.#copy);
   }
+}
+
+/** Lets a button say for a while that it has copied. @param {HTMLButtonElement} button */
+function say(button) {
+  const name = button.textContent ?? "";
+  if (name === words.actions.copied) return;
+  write(button, words.actions.copied);
+  setTimeout(() => write(button, name), COPIED_SHOWN_MS);
 }

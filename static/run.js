@@ -5,7 +5,7 @@
  */
 
 import { MAX_BODY_BYTES } from "./conversation.js";
-import { endOf, isUnrepeatable } from "./outcome.js";
+import { endOf, isUnrepeatable, kindOf } from "./outcome.js";
 import { RequestError, startReply, stopReply } from "./requests.js";
 import { Viewer } from "./viewer.js";
 
@@ -41,7 +41,6 @@ const WITHDRAWN = "withdrawn";
 const CORRECTED = "corrected";
 /** Notices of a wait, which are obsolete once words arrive. */
 const TEMPORARY_NOTICES = ["retrying", "other_deployment"];
-/** A notice that says the same as its outcome. */
 const EMPTY = "empty_reply";
 
 /** A browser that crashes loses at most what arrived since. */
@@ -236,7 +235,9 @@ export class Run {
     Object.assign(this.exchange, { end: endOf(end), proof, deltas, retryAt, text: viewer.text, reasoning: viewer.reasoning, leftOut });
     this.#save();
     const { notice } = this.state;
-    const isObsolete = [...TEMPORARY_NOTICES, EMPTY].includes(notice?.code ?? "");
+    // The outcome says the same.
+    const said = [...TEMPORARY_NOTICES, EMPTY, ...(kindOf(this.exchange) === "filtered" ? [WITHDRAWN] : [])];
+    const isObsolete = said.includes(notice?.code ?? "");
     this.#set({ phase: "ended", problem: null, notice: isObsolete ? null : notice });
   }
 

@@ -42,6 +42,9 @@ export function connectSignIn(signedIn) {
     dialog.close();
     signedIn();
   });
+
+  // If it asks to sign in, the dialog opens before anything is typed.
+  fetchJson(PATH).then(({ name }) => showName(name), () => {});
 }
 
 /** @param {string|null} name */

@@ -71,6 +71,7 @@ export class Stage {
   show(conversation, runOf) {
     const focused = document.activeElement;
     this.#transcript.show(conversation, runOf);
+    document.body.classList.toggle("watching", conversation.meta.watched === true);
     this.#welcome.hidden = this.#transcript.newest !== null;
     this.composer.keepFocus(focused);
     this.#scroll.grew();

@@ -40,7 +40,7 @@ export class Transcript {
     for (const exchange of path.slice(this.#items.length)) this.#add(exchange);
     this.#items.forEach(({ exchange, view }, index) => {
       const versions = conversation.versions(exchange);
-      const isNewest = index === path.length - 1;
+      const isNewest = index === path.length - 1 && !conversation.meta.watched;
       view.tools.showVersion(versions.indexOf(exchange) + 1, versions.length);
       const run = runOf(exchange);
       if (run && !run.hasEnded) view.attach(run);

@@ -52,6 +52,7 @@
  * @typedef {object} Meta What the list of conversations shows, and which versions are chosen.
  * @property {string} id
  * @property {string} title Empty until the user gives one.
+ * @property {boolean} [watched] Whether it shows a reply that another browser has started. It is not kept.
  * @property {string} first The beginning of the first prompt.
  * @property {number} created
  * @property {number} updated

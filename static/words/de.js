@@ -101,6 +101,7 @@ export default {
   actions: {
     copy: "Kopieren",
     copied: "Kopiert",
+    watch: "Link kopieren",
     notCopied: "Nicht kopiert",
     again: "Neu antworten",
     tryAgain: "Noch einmal",
@@ -146,6 +147,8 @@ export default {
   search: "Suchen",
   noneFound: "Nichts gefunden.",
   noneYet: "Hier erscheinen deine Gespräche.",
+  watching: "Eine Antwort aus einem anderen Browser",
+  watchingHelp: "Du siehst eine Antwort, die ein anderer Browser begonnen hat. Sie geht ohne dich weiter.",
   untitled: "Neues Gespräch",
   rename: "Umbenennen",
   newTitle: "Neuer Titel",

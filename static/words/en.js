@@ -100,6 +100,7 @@ export default {
   actions: {
     copy: "Copy",
     copied: "Copied",
+    watch: "Copy link",
     notCopied: "Not copied",
     again: "Regenerate",
     tryAgain: "Try again",
@@ -145,6 +146,8 @@ export default {
   search: "Search",
   noneFound: "Nothing found.",
   noneYet: "Your conversations appear here.",
+  watching: "A reply of another browser",
+  watchingHelp: "You see a reply that another browser has started. It goes on without you.",
   untitled: "New conversation",
   rename: "Rename",
   newTitle: "New title",

@@ -1,6 +1,6 @@
 //! Several tabs of one browser. Over HTTP/1.1 they share six connections to a host.
 
-use fantoccini::wd::WindowHandle;
+use fantoccini::{key::Key, wd::WindowHandle};
 
 use super::{OPENING, PROMPT, REST};
 use crate::support::{
@@ -115,5 +115,41 @@ async fn without_a_name_in_the_address_the_newest_conversation_is_shown() {
     page.open_tab(&page.url).await;
     let shown = page.reply("the same reply", Reply::has_ended).await;
     assert_eq!(shown.text, first.text);
+    page.close().await;
+}
+
+#[actix_web::test]
+async fn a_link_shows_a_reply_in_another_browser_and_lets_it_do_nothing() {
+    let app = spawn_stepped(&[]).await;
+    let page = Page::open(app.addr).await;
+    page.submit(PROMPT).await;
+    app.steps.release(OPENING + 10);
+    let before = page.reply("first words", Reply::is_being_written).await;
+
+    let other = Page::open(app.addr).await;
+    let link = format!("{}#watch={}", other.url, before.id);
+    other.client.goto("about:blank").await.unwrap();
+    other.client.goto(&link).await.unwrap();
+    let watched = other.reply_caught_up(&app, "").await;
+    assert!(watched.text.starts_with(&before.text));
+    let shown = "return [...document.querySelectorAll('#prompt-form, .prompt, .offers button')].filter((part) => part.checkVisibility()).length";
+    assert_eq!(
+        other.run(shown).await,
+        0,
+        "what could send or change anything"
+    );
+    other.press(&Key::Escape).await;
+    app.steps.release(REST);
+    for page in [&page, &other] {
+        let whole = page.reply("the end", Reply::has_ended).await;
+        assert_eq!(whole.proof.as_deref(), Some("sha256"));
+    }
+    assert_eq!(other.run(shown).await, 0);
+    // It is no conversation of this browser.
+    other.client.goto("about:blank").await.unwrap();
+    other.client.goto(&other.url).await.unwrap();
+    other.shown_text("#welcome .name").await;
+    assert_eq!(requests(&app.simulator.journal().records()).len(), 1);
+    other.close().await;
     page.close().await;
 }

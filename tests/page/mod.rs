@@ -8,7 +8,9 @@ mod gallery;
 mod layout;
 mod loss;
 mod markdown;
+mod moments;
 mod sending;
+mod sign_in;
 mod states;
 mod streaming;
 

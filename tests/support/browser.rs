@@ -121,20 +121,24 @@ impl Page {
 
     /// Makes the window so wide, also narrower than a desktop's can be.
     pub async fn resize(&self, width: u32) {
-        let session = self.client.session_id().await.unwrap().unwrap();
-        let command = json!({
-            "cmd": "Emulation.setDeviceMetricsOverride",
-            "params": {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false},
-        });
-        let path = format!("/session/{session}/goog/cdp/execute");
-        self.driver
-            .ask("POST", &path, &command.to_string())
-            .unwrap();
+        let metrics =
+            json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false});
+        self.cdp("Emulation.setDeviceMetricsOverride", &metrics)
+            .await;
         eventually("the new width", async || {
             let now = self.run("return innerWidth").await;
             if now == width { Ok(()) } else { Err(now) }
         })
         .await;
+    }
+
+    /// Gives a command of Chromium's own protocol.
+    pub async fn cdp(&self, command: &str, params: &Value) {
+        let session = self.client.session_id().await.unwrap().unwrap();
+        let path = format!("/session/{session}/goog/cdp/execute");
+        let body = json!({"cmd": command, "params": params});
+        let answer = self.driver.ask("POST", &path, &body.to_string()).unwrap();
+        assert!(!answer.contains("\"error\""), "{command}: {answer}");
     }
 
     /// Types a prompt and submits it with Enter.
