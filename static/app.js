@@ -46,10 +46,12 @@ connectAddress(chat, archive);
 /** Shows an empty conversation, if there is room for one. */
 async function newChat() {
   sidebar.close();
-  if (!(await sidebar.makeRoom())) return;
-  if (location.hash === "#new") await chat.open(null);
-  else location.hash = "new";
-  announcer.say(words.announce.newChat);
+  if (chat.lastPrompt !== "") {
+    if (!(await sidebar.makeRoom())) return;
+    if (location.hash === "#new") await chat.open(null);
+    else location.hash = "new";
+    announcer.say(words.announce.newChat);
+  }
   stage.composer.focus();
 }
 

@@ -123,3 +123,39 @@ async fn the_search_looks_into_titles_prompts_and_replies() {
     }
     page.close().await;
 }
+
+#[actix_web::test]
+async fn a_conversation_too_many_asks_before_the_oldest_one_is_deleted() {
+    let app = spawn_app().await;
+    let page = Page::open(app.addr).await;
+    page.resize(1280).await;
+    page.shown_text("#samples").await;
+    let script = "
+        const open = indexedDB.open('rasta-stream');
+        open.onsuccess = () => {
+            const transaction = open.result.transaction('conversations', 'readwrite');
+            for (let n = 0; n < 500; n++) transaction.objectStore('conversations').put(
+                { id: n.toString(16).padStart(32, '0'), title: `Title ${n}`, first: '', created: n, updated: n, chosen: {} });
+            transaction.oncomplete = () => { open.result.close(); done(null); };
+        };";
+    page.run_async(script).await;
+    page.submit(PROMPT).await;
+    page.reply("the end", Reply::has_ended).await;
+    assert_eq!(titles(&page, 501).await[500], "Title 0");
+    page.click(".drawer .new-chat").await;
+    let asked = page.shown_text("#ask-words").await;
+    assert!(
+        asked.contains("500") && asked.contains("Title 0"),
+        "{asked}"
+    );
+    page.click("#ask button[value=no]").await;
+    page.newest()
+        .await
+        .expect("the conversation is still shown");
+
+    page.click(".drawer .new-chat").await;
+    page.shown_text("#ask-words").await;
+    page.click("#ask button[value=yes]").await;
+    assert_eq!(titles(&page, 500).await[499], "Title 1");
+    page.close().await;
+}
