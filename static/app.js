@@ -46,7 +46,7 @@ connectAddress(chat, archive);
 /** Shows an empty conversation, if there is room for one. */
 async function newChat() {
   sidebar.close();
-  if (chat.lastPrompt !== "") {
+  if (!chat.isEmpty) {
     if (!(await sidebar.makeRoom())) return;
     if (location.hash === "#new") await chat.open(null);
     else location.hash = "new";

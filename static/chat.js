@@ -23,9 +23,6 @@ import { words } from "./words.js";
  * @property {import("./tab.js").Tab} tab
  */
 
-/** The statuses of a refusal that the reader must mend: the same prompt would be refused again. */
-const REFUSED_FOR_GOOD = [400, 413, 415, 422];
-
 /** What the reader does with conversations. */
 export class Chat {
   #parts;
@@ -56,6 +53,10 @@ export class Chat {
   /** By which name this tab remembers drafts: a conversation without prompts is always the same one. */
   get place() {
     return this.lastPrompt === "" ? "new" : this.id;
+  }
+
+  get isEmpty() {
+    return this.#conversation.exchanges.length === 0;
   }
 
   /** The newest prompt; empty if there is none. */
@@ -240,7 +241,7 @@ export class Chat {
     const isShown = run.conversation === this.#conversation;
     if (isShown) this.#parts.announcer.connection(connected);
     if (phase === "ended") this.#ended(run, isShown);
-    else if (phase === "unsent" && problem && REFUSED_FOR_GOOD.includes(problem.error.status)) this.#undo(run);
+    else if (run.isRefusedForGood) this.#undo(run);
     else if (phase === "running" && problem && isShown) this.#stage?.problem(words.notStopped, problem.retryAt);
     this.#update();
   }

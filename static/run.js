@@ -46,6 +46,8 @@ const EMPTY = "empty_reply";
 /** A browser that crashes loses at most what arrived since. */
 const SAVE_INTERVAL_MS = 5_000;
 
+const REFUSED_FOR_GOOD = [400, 413, 415, 422];
+
 /** A reply from its prompt to its end. */
 export class Run {
   /** @type {Set<Observer>} */
@@ -78,6 +80,11 @@ export class Run {
   observe(observer) {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
+  }
+
+  /** Whether the reader must change the prompt: the same one would be refused again. */
+  get isRefusedForGood() {
+    return this.state.phase === "unsent" && REFUSED_FOR_GOOD.includes(this.state.problem?.error.status ?? 0);
   }
 
   /** The text so far, of an earlier reply that this one continues included. */
