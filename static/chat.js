@@ -141,24 +141,6 @@ export class Chat {
     this.#update();
   }
 
-  /**
-   * Deletes a conversation. Its replies run on until `stop` is called, so that it can be put back.
-   *
-   * @param {string} id
-   * @returns {Promise<{conversation: Conversation, stop: () => void}|null>}
-   */
-  async remove(id) {
-    const runs = this.runs.of(id);
-    const conversation = runs[0]?.conversation ?? (await this.#parts.archive.load(id));
-    if (!conversation) return null;
-    for (const run of runs) {
-      run.leave();
-      this.runs.remove(run);
-    }
-    await this.#parts.archive.remove(id);
-    return { conversation, stop: () => runs.forEach((run) => run.abandon()) };
-  }
-
   /** What the buttons of an exchange do. @returns {import("./reply-tools.js").Actions} */
   get actions() {
     return {

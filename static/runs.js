@@ -46,6 +46,24 @@ export class Runs {
     this.#runs.delete(run.exchange.key);
   }
 
+  /**
+   * Deletes a conversation. Its replies run on until `stop` is called, so that it can be put back.
+   *
+   * @param {string} id
+   * @returns {Promise<{conversation: Conversation, stop: () => void}|null>}
+   */
+  async discard(id) {
+    const runs = this.of(id);
+    const conversation = runs[0]?.conversation ?? (await this.#archive.load(id));
+    if (!conversation) return null;
+    for (const run of runs) {
+      run.leave();
+      this.remove(run);
+    }
+    await this.#archive.remove(id);
+    return { conversation, stop: () => runs.forEach((run) => run.abandon()) };
+  }
+
   all() {
     return [...this.#runs.values()];
   }

@@ -162,7 +162,7 @@ export class Sidebar {
   /** Deletes a conversation, and offers to undo that. @param {Meta} meta */
   async #delete(meta) {
     this.settle();
-    const removed = await this.#chat.remove(meta.id);
+    const removed = await this.#chat.runs.discard(meta.id);
     if (!removed) return;
     this.#removed = { ...removed, timer: setTimeout(() => this.settle(), UNDO_MS) };
     this.#opened = null;
