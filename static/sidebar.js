@@ -25,6 +25,8 @@ export class Sidebar {
   /** Whose buttons are shown. @type {string|null} */
   #opened = null;
   #turn = 0;
+  /** What the list shows. */
+  #shown = "";
 
   /**
    * @param {import("./archive.js").Archive} archive
@@ -43,12 +45,18 @@ export class Sidebar {
     const wanted = this.#search.value.trim().toLowerCase();
     const metas = await this.#archive.list();
     const found = wanted === "" ? metas : await this.#matching(metas, wanted);
-    if (turn !== this.#turn) return;
-    const focused = document.activeElement?.id ?? "";
-    const running = this.#chat.runs.active;
-    this.#list.replaceChildren(...found.map((meta) => this.#item(meta, running.has(meta.id))));
+    // A title that is being typed must not vanish because a reply has ended.
+    if (turn !== this.#turn || this.#list.querySelector(".rename")) return;
     this.#none.hidden = found.length > 0;
     write(this.#none, wanted === "" ? words.noneYet : words.noneFound);
+    const running = this.#chat.runs.active;
+    // A click on an element that is replaced meanwhile would be lost.
+    const shown = JSON.stringify([this.#chat.id, this.#opened, found.map((meta) => [meta.id, titleOf(meta), running.has(meta.id)])]);
+    const isSame = shown === this.#shown && this.#list.childElementCount === found.length;
+    if (isSame) return;
+    this.#shown = shown;
+    const focused = document.activeElement?.id ?? "";
+    this.#list.replaceChildren(...found.map((meta) => this.#item(meta, running.has(meta.id))));
     // The elements are new ones.
     if (focused !== "") document.getElementById(focused)?.focus({ preventScroll: true });
   }
@@ -134,6 +142,7 @@ export class Sidebar {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       this.#opened = null;
+      this.#leaveForm(form);
       await this.#chat.rename(meta, field.value.trim());
       await this.refresh();
       document.getElementById(`options-${meta.id}`)?.focus();
@@ -142,10 +151,17 @@ export class Sidebar {
       if (event.key !== "Escape") return;
       event.stopPropagation();
       this.#opened = null;
+      this.#leaveForm(form);
       this.refresh();
     });
     item.replaceChildren(form);
     field.select();
+  }
+
+  /** @param {HTMLElement} form */
+  #leaveForm(form) {
+    form.remove();
+    this.#shown = "";
   }
 
   /**

@@ -148,9 +148,16 @@ impl Page {
         field.send_keys(&typed).await.unwrap();
     }
 
+    /// Clicks an element once there is one; it may be replaced while it is looked for.
     pub async fn click(&self, selector: &str) {
-        let element = self.client.find(Locator::Css(selector)).await.unwrap();
-        element.click().await.unwrap();
+        eventually(selector, async || {
+            let element = self.client.find(Locator::Css(selector)).await;
+            match element {
+                Ok(element) => element.click().await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
     }
 
     /// Runs a script that ends by calling `done`; gives what it passed.
