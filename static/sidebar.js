@@ -45,7 +45,7 @@ export class Sidebar {
     const wanted = this.#search.value.trim().toLowerCase();
     const metas = await this.#archive.list();
     const found = wanted === "" ? metas : await this.#matching(metas, wanted);
-    // A title that is being typed must not vanish because a reply has ended.
+    // A title that is being typed must not disappear because a reply has ended.
     if (turn !== this.#turn || this.#list.querySelector(".rename")) return;
     this.#none.hidden = found.length > 0;
     write(this.#none, wanted === "" ? words.noneYet : words.noneFound);
