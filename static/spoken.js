@@ -6,6 +6,7 @@ import { spellDuration, spellWait, words } from "./words.js";
 
 const QUIET_AFTER_MS = 5_000;
 const LONG_AFTER_MS = 20_000;
+const SHORTEST_WRITING_MS = 500;
 
 /** @typedef {import("./types.js").Exchange} Exchange */
 
@@ -80,7 +81,7 @@ export function problemWords({ code, status, message }) {
  * @returns {[string, string][]} Names and values; unknown figures are left out.
  */
 export function figuresOf({ end, deltas }) {
-  const { first, total, tokens, model, deltas: pieces } = words.figures;
+  const { first, total, tokens, speed, model, deltas: pieces } = words.figures;
   /** @type {[string, string][]} */
   const figures = [];
   const count = end?.usage?.completion_tokens;
@@ -89,6 +90,11 @@ export function figuresOf({ end, deltas }) {
   const spelled = count?.toLocaleString(words.lang);
   if (count !== undefined) figures.push([tokens, end?.usage?.estimated ? words.about(spelled) : spelled]);
   else if (deltas) figures.push([pieces, deltas.toLocaleString(words.lang)]);
+  const writing = (end?.ms?.total ?? NaN) - (end?.ms?.first ?? NaN);
+  // Of a reply that came in one piece, or of a counting that is estimated, a speed would tell nothing.
+  if (count && writing >= SHORTEST_WRITING_MS && !end?.usage?.estimated) {
+    figures.push([speed, words.tokensPerSecond(Math.round((count / writing) * 1_000).toLocaleString(words.lang))]);
+  }
   if (end?.model) figures.push([model, end.model]);
   return figures;
 }

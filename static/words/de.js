@@ -137,9 +137,10 @@ export default {
     toDo: "Zu tun",
   },
   reasoning: "Gedankengang",
+  tokensPerSecond: (count) => `${count} Tokens pro Sekunde`,
   about: (figure) => `etwa ${figure}`,
   details: "Einzelheiten",
-  figures: { first: "Erste Worte", total: "Insgesamt", tokens: "Tokens", deltas: "Stücke", model: "Modell" },
+  figures: { first: "Erste Worte", total: "Insgesamt", tokens: "Tokens", speed: "Tempo", deltas: "Stücke", model: "Modell" },
 
   newChat: "Neues Gespräch",
   conversations: "Gespräche",

@@ -136,9 +136,10 @@ export default {
     toDo: "To do",
   },
   reasoning: "Reasoning",
+  tokensPerSecond: (/** @type {string} */ count) => `${count} tokens a second`,
   about: (/** @type {string} */ figure) => `about ${figure}`,
   details: "Details",
-  figures: { first: "First words", total: "Total", tokens: "Tokens", deltas: "Pieces", model: "Model" },
+  figures: { first: "First words", total: "Total", tokens: "Tokens", speed: "Speed", deltas: "Pieces", model: "Model" },
 
   newChat: "New chat",
   conversations: "Conversations",

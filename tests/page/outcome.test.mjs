@@ -78,9 +78,12 @@ test("a notice of tomorrow is shown in the server's words", () => {
 test("unknown figures are left out", () => {
   assert.deepEqual(figuresOf({ end: completed("stop") }), []);
   const end = { ...completed("stop"), usage: { completion_tokens: 1200 }, ms: { first: 340, total: 2_891 }, model: "m" };
-  assert.deepEqual(figuresOf({ end, deltas: 7 }).map(([, value]) => value), ["340 ms", "2.9 s", "1,200", "m"]);
+  assert.deepEqual(figuresOf({ end, deltas: 7 }).map(([, value]) => value), ["340 ms", "2.9 s", "1,200", "470 tokens a second", "m"]);
   const estimated = { ...end, usage: { completion_tokens: 12, estimated: true } };
   assert.equal(figuresOf({ end: estimated })[2][1], "about 12");
+  assert.equal(figuresOf({ end: estimated })[3][1], "m");
+  const atOnce = { ...end, ms: { first: 340, total: 345 } };
+  assert.deepEqual(figuresOf({ end: atOnce }).map(([, value]) => value), ["340 ms", "345 ms", "1,200", "m"]);
   assert.deepEqual(figuresOf({ end: completed("stop"), deltas: 7 }).map(([, value]) => value), ["7"]);
 });
 
