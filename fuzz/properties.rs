@@ -5,7 +5,8 @@
 //! property does not hold.
 
 use rasta_stream::{
-    event::{ErrorCode, FinishReason, ReplyError},
+    chat::{ChatRequest, MESSAGE_LIMIT, Role},
+    event::{ErrorCode, FinishReason, Padding, ReplyError, ReplyEvent, Seq, Why},
     upstream::{
         Chunk, Fault, Progress,
         dialect::{
@@ -38,6 +39,51 @@ struct Decoded {
     too_long: bool,
     /// `None` if decoding stopped early.
     recognized: Option<bool>,
+}
+
+/// A body is refused, or it is a conversation that keeps the contract and survives being written again.
+pub fn chat_body(data: &[u8]) {
+    let Ok(request) = ChatRequest::from_json(data) else {
+        return;
+    };
+    let messages = request.messages();
+    assert!((1..=MESSAGE_LIMIT).contains(&messages.len()));
+    assert_eq!(messages.last().map(|last| last.role), Some(Role::User));
+    for message in messages {
+        assert!(!message.content.trim().is_empty());
+    }
+    let again = serde_json::json!({ "messages": messages }).to_string();
+    let Ok(again) = ChatRequest::from_json(again.as_bytes()) else {
+        panic!("what was accepted is refused");
+    };
+    assert_eq!(again.messages(), messages);
+    assert_eq!(again.fingerprint(), request.fingerprint());
+}
+
+/// Any text of a model is one event, from which a decoder of the standard gets it back.
+pub fn encode_parse(data: &[u8]) {
+    // Shorter than a frame may be, whatever its escapes.
+    let data = data.get(..MAX_READ_BYTES).unwrap_or(data);
+    let text = String::from_utf8_lossy(data).into_owned();
+    let events = [
+        ReplyEvent::Delta { text: text.clone() },
+        ReplyEvent::Replace {
+            text: text.clone(),
+            why: Why::ContentFilter,
+        },
+    ];
+    let mut encoded = Vec::new();
+    for (event, seq) in events.iter().zip(1..) {
+        event.encode(Seq(seq), Padding::ToClass, &mut encoded);
+    }
+    let frames = reference_decode(&encoded, LongLines::Refused).frames;
+    assert_eq!(frames.len(), events.len());
+    for (frame, seq) in frames.iter().zip(1..) {
+        let (_, data, id) = frame;
+        assert_eq!(*id, seq.to_string());
+        let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!(data["text"], text);
+    }
 }
 
 /// The frames are those of the standard, wherever the stream is split into reads.

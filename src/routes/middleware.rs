@@ -18,7 +18,7 @@ use super::problem::{Code, Problem};
 ///
 /// The policy lets the page load its own script and style and talk to this server, and nothing
 /// else: model output is hostile text, and even a fault in the page must not let it run.
-const DEFAULT_HEADERS: [(&str, &str); 5] = [
+const DEFAULT_HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -28,6 +28,12 @@ const DEFAULT_HEADERS: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
+    // No other site embeds anything of this one, and so learns that it is there.
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(), geolocation=(), microphone=()",
+    ),
     // The browser revalidates the page each time, and gets a 304 if it has not changed.
     ("cache-control", "no-cache"),
 ];

@@ -14,7 +14,9 @@ use rasta_stream::upstream::{
 #[path = "../../fuzz/properties.rs"]
 mod properties;
 
-use properties::{normalizer, refusal, responses, sse_bounds, sse_decoder};
+use properties::{
+    chat_body, encode_parse, normalizer, refusal, responses, sse_bounds, sse_decoder,
+};
 
 /// No cut; two cuts; after every byte.
 const PREFIXES: [&[u8]; 3] = [b"\x00", b"\x02\x00\x21\x00\x80", b"\x07"];
@@ -130,6 +132,23 @@ fn changed_transcripts_hold_the_properties() {
     let of_responses = transcripts_in("tests/transcripts/responses");
     holds(400, changed(of_responses, &PREFIXES), responses);
     holds(400, changed(bodies(), &REFUSALS), refusal);
+}
+
+/// Bodies of a POST and texts of a model, changed at random places.
+#[test]
+fn bodies_and_texts_hold_the_properties() {
+    let bodies: Vec<Vec<u8>> = [
+        r#"{"prompt":"Hail","idle_reader_seconds":2.5}"#,
+        r#"{"messages":[{"role":"user","content":"a\u0000"},{"role":"assistant","content":"b\n"},{"role":"user","content":"\ud83d\ude00 c"}]}"#,
+        r#"{"prompt":[[[[{"a":{"b":[1e3,null,true]}}]]]]}"#,
+    ]
+    .map(|body| body.as_bytes().to_vec())
+    .to_vec();
+    holds(400, changed(bodies, &[b" "]), chat_body);
+    let mut texts = transcripts();
+    texts.push("a\r\n\r\nevent: end\ndata: {}\n\n\u{0}\u{85}\u{2028}\u{feff}\"}".into());
+    holds(400, changed(texts, &[b" "]), encode_parse);
+    holds(400, vec(any::<u8>(), 0..200), encode_parse);
 }
 
 /// Lines of a stream in any order, with every line end, split anywhere.
