@@ -100,7 +100,12 @@ async fn another_callers_reply_is_not_found_on_any_route() {
     let none = "/v1/replies/00000000-0000-4000-8000-000000000000";
     let missing = send(app.addr, "GET", none, &[BOB], None).await;
     // Nothing tells it from one that does not exist.
-    assert_eq!(bobs.text().await, missing.text().await);
+    let (mut bobs, mut missing) = (bobs.json().await, missing.json().await);
+    for body in [&mut bobs, &mut missing] {
+        // Each request has its own.
+        assert!(body["request_id"].take().is_string());
+    }
+    assert_eq!(bobs, missing);
     assert_eq!(statuses(&app, &path, &[ANN]).await, [200, 200, 202]);
 }
 
