@@ -79,8 +79,15 @@ async fn a_reply_in_the_answer_to_its_post_passes_nginx_with_its_headers() {
     let mut behind = post(nginx.http).await;
     let direct = post(one.addr()).await;
     let theirs = |response: &client::Response| {
-        // These are of one connection, or of one reply.
-        let own = ["connection", "keep-alive", "server", "date", "location"];
+        // These are of one connection, one request, or one reply.
+        let own = [
+            "connection",
+            "keep-alive",
+            "server",
+            "date",
+            "location",
+            "x-request-id",
+        ];
         let mut headers = response.headers.clone();
         headers.retain(|(name, _)| !own.contains(&name.as_str()));
         headers.sort();
