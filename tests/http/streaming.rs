@@ -198,7 +198,8 @@ async fn no_header_of_upstreams_reaches_a_viewer() {
     let body = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let answer = String::from_utf8(chunked(body)).unwrap().replacen(
         "Content-Type",
-        "Access-Control-Allow-Origin: *\r\nX-Ms-Region: node-17\r\nSet-Cookie: a=b\r\nContent-Type",
+        "Access-Control-Allow-Origin: *\r\nX-Ms-Region: node-17\r\n\
+         X-Request-Id: upstreams-own-id\r\nSet-Cookie: a=b\r\nContent-Type",
         1,
     );
     let (upstream, _) = spawn_canned(answer.into_bytes()).await;
@@ -222,13 +223,17 @@ async fn no_header_of_upstreams_reaches_a_viewer() {
             "content-security-policy",
             "content-type",
             "cross-origin-opener-policy",
+            "cross-origin-resource-policy",
             "date",
             "location",
+            "permissions-policy",
             "referrer-policy",
             "transfer-encoding",
             "x-accel-buffering",
-            "x-content-type-options"
+            "x-content-type-options",
+            "x-request-id"
         ]
     );
+    assert_ne!(viewer.header("x-request-id"), Some("upstreams-own-id"));
     assert_eq!(proven(&viewer.rest().await)["status"], "completed");
 }
