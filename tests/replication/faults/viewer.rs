@@ -141,7 +141,7 @@ impl Viewer {
         let cursor = self.last.map(|id| id.to_string());
         let headers = cursor.as_ref().map(|id| ("Last-Event-ID", id.as_str()));
         let path = format!("{}/events", self.path);
-        let request = http::request("GET", &path, "x", headers.as_slice(), None);
+        let request = http::request("GET", &path, "localhost", headers.as_slice(), None);
         stream.write_all(&request).await?;
         let (hop, reset) = (Self::draw(self.habits.hops), Self::draw(self.habits.resets));
         let mut response = Decoder::new("GET");
