@@ -64,8 +64,9 @@ async fn a_caller_that_leaves_before_the_answer_finds_its_reply_alive_by_its_key
     let wire = Proxy::start(redis.addr()).await;
     let [here] = replicas(&redis.url_at(wire.addr()), &[]).await;
     let [there] = replicas(&redis.url(), &[]).await;
-    // The claim arrives in Redis, and its answer does not come back.
-    wire.set(Which::Sent("rasta:key:"), Effect::Hold(Way::Down));
+    // The claim arrives in Redis, and its answer does not come back. Only a claim has a GET after NX.
+    let claim = Which::Sent("NX\r\n*2\r\n$3\r\nGET\r\n");
+    wire.set(claim, Effect::Hold(Way::Down));
     let mut caller = tokio::net::TcpStream::connect(here.addr).await.unwrap();
     let post = "POST /v1/replies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
         Idempotency-Key: 0123456789abcdef\r\nContent-Length: 18\r\n\r\n{\"prompt\":\"river\"}";

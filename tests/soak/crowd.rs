@@ -128,7 +128,13 @@ pub async fn knock(addr: SocketAddr, path: &str, cursor: u64) -> std::io::Result
     let mut stream = TcpStream::connect(addr).await?;
     let cursor = cursor.to_string();
     let headers = [("Last-Event-ID", cursor.as_str())];
-    let request = http::request("GET", &format!("{path}/events"), "localhost", &headers, None);
+    let request = http::request(
+        "GET",
+        &format!("{path}/events"),
+        "localhost",
+        &headers,
+        None,
+    );
     stream.write_all(&request).await?;
     Ok(stream)
 }
