@@ -1,7 +1,7 @@
 //! Before the first token: retries, other deployments, and requests without a refused field.
 
 use rasta_stream::simulator::{JournalEvent, Record};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     app::{Setup, requests, spawn_app_with, spawn_scenario},
